@@ -1,0 +1,1 @@
+"""The processes: gateway, kendra, media server, and the command line."""
