@@ -4,19 +4,20 @@ Exits 0 when every step held; otherwise the last line says which did not, and wh
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar, cast
 from uuid import uuid4
 
 from rich.console import Console
 
+from services.cli.deployment import Deployment
 from services.cli.participant.api import Api, ApiError, JsonObject
 from services.cli.participant.media import SIGNATURES, is_picture_of
 from services.cli.participant.participant import Participant, Received
-from services.cli.participant.rtc import NoAddress
-from services.cli.tokens import mint
+from services.cli.participant.rtc import NoAddress, own_addresses
+from services.cli.stack.errors import CannotRun
 
 T = TypeVar("T")
 PICTURES, SOUNDS = 20, 75
@@ -45,26 +46,40 @@ class Steps:
         self._console.print(f"               {text}", style="dim", highlight=False)
 
 
-async def check(url: str, key: str, secret: str, *, seconds: float, verify: bool) -> None:
-    """Run all steps. Raises CheckFailed, ApiError, NoAddress, OSError."""
+async def prove(deployment: Deployment, seconds: float) -> None:
+    """Run all steps. Raises CheckFailed."""
     steps = Steps(Console())
-    meeting = f"check-{uuid4().hex[:12]}"
-    grants = ("create", "join", "produce", "consume", "admin")
-    token = mint(key, secret, meeting=meeting, grants=grants, seconds=300)
-    admin = Api(url, token, verify=verify)
     try:
-        created = await steps.step(
-            "create meeting", admin.post("/v1/meetings", {"meetingId": meeting, "capacity": {"participants": 2, "producers": 4}})
-        )
-        steps.tell(f"{meeting} on media server {created['mediaServerId']}, router {created['routerId']}")
-        pair = [Participant(url, token, meeting, name, SIGNATURES[n], verify=verify) for n, name in enumerate(("alice", "bob"))]
-        try:
-            await _call(steps, pair, seconds)
-        finally:
-            await asyncio.gather(*(one.close() for one in pair), return_exceptions=True)
-            await steps.step("end meeting", admin.delete(f"/v1/meetings/{meeting}"))
+        addresses = await steps.step("find an address to send media from", own_addresses())
+        steps.tell(", ".join(addresses))
+        await _meet(steps, deployment, seconds)
     except (ApiError, CheckFailed, NoAddress, TimeoutError, OSError) as error:
         raise CheckFailed(f"{steps.current}: {str(error) or 'no answer in time'}") from error
+
+
+async def _meet(steps: Steps, deployment: Deployment, seconds: float) -> None:
+    meeting = f"check-{uuid4().hex[:12]}"
+    token = deployment.token(meeting, ("create", "join", "produce", "consume", "admin"))
+    admin = Api(deployment.url, token, verify=deployment.verify)
+    capacity: JsonObject = {"participants": 2, "producers": 4}
+    try:
+        created = await steps.step(
+            "create meeting", admin.post("/v1/meetings", {"meetingId": meeting, "capacity": capacity})
+        )
+        steps.tell(f"{meeting} on media server {created['mediaServerId']}, router {created['routerId']}")
+        pair = [
+            Participant(deployment.url, token, meeting, name, signature, verify=deployment.verify)
+            for name, signature in zip(("alice", "bob"), SIGNATURES, strict=False)
+        ]
+        try:
+            await _call(steps, pair, seconds)
+            await steps.step("end meeting", admin.delete(f"/v1/meetings/{meeting}"))
+        except BaseException:
+            with suppress(ApiError):
+                await admin.delete(f"/v1/meetings/{meeting}")
+            raise
+        finally:
+            await asyncio.gather(*(one.close() for one in pair), return_exceptions=True)
     finally:
         await admin.close()
 
@@ -158,11 +173,33 @@ def _packets(answer: JsonObject, of: str) -> int:
     return sum(cast(int, one["packetCount"]) for one in stats if one["type"] == of)
 
 
-def run(url: str, key: str, secret: str, *, seconds: float = 4.0, verify: bool = True) -> None:
-    """Run the check and exit."""
+def check(
+    *,
+    url: str | None = None,
+    key: str | None = None,
+    secret: str | None = None,
+    seconds: float = 4.0,
+    insecure: bool = False,
+) -> None:
+    """Prove a deployment: two headless participants exchange opus and VP8 through it.
+
+    Parameters
+    ----------
+    url
+        The gateway, such as https://meet.example.org. By default the `up` of this checkout, or DOORDARSHAN_URL.
+    key
+        The id of an API key that may create, join, produce, consume and admin. Else DOORDARSHAN_KEY, or the `up`'s own.
+    secret
+        That key's secret. Else DOORDARSHAN_SECRET.
+    seconds
+        How long media flows.
+    insecure
+        Accept a certificate that nobody vouches for.
+    """
+    deployment = Deployment.find(url, key, secret, verify=not insecure)
     began = time.monotonic()
     try:
-        asyncio.run(check(url, key, secret, seconds=seconds, verify=verify))
+        asyncio.run(prove(deployment, seconds))
     except CheckFailed as failed:
-        sys.exit(f"FAILED  {failed}")
-    print(f"All is well: {url} carries meetings ({time.monotonic() - began:.1f} s).")
+        raise CannotRun(f"check failed at: {failed}") from None
+    print(f"All is well: {deployment.url} carries meetings ({time.monotonic() - began:.1f} s).")

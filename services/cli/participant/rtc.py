@@ -57,6 +57,17 @@ def receivable(router: Mapping[str, JsonValue]) -> JsonObject:
     return {"codecs": codecs, "headerExtensions": cast(JsonValue, extensions)}
 
 
+async def own_addresses() -> list[str]:
+    """Return the addresses that media can be sent from. Raises NoAddress."""
+    gatherer = RTCIceGatherer(iceServers=[])
+    await gatherer.gather()
+    addresses = [str(one.ip) for one in gatherer.getLocalCandidates()]
+    await gatherer._connection.close()
+    if not addresses:
+        raise NoAddress(" ".join((NoAddress.__doc__ or "").split()))
+    return addresses
+
+
 class PeerTransport:
     """One WebRTC transport of the participant, connected to one of the SFU's."""
 
@@ -85,10 +96,8 @@ class PeerTransport:
         return self._dtls.state
 
     async def connect(self, timeout: float = 10.0) -> None:
-        """Check the SFU's candidates and shake hands. Raises NoAddress, ConnectionError, TimeoutError."""
+        """Check the SFU's candidates and shake hands. Raises ConnectionError, TimeoutError."""
         await self._ice.iceGatherer.gather()
-        if not self._ice.iceGatherer.getLocalCandidates():
-            raise NoAddress(" ".join((NoAddress.__doc__ or "").split()))
         ice = cast(JsonObject, self._options["iceParameters"])
         for one in cast(list[JsonObject], self._options["iceCandidates"]):
             if one["protocol"] == "udp":
