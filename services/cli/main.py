@@ -1,0 +1,46 @@
+"""The `doordarshan` command's table of contents.
+
+A row is (name, import path, help, group). A command's module is imported when it is called, not before: the program
+starts fast, and one command that cannot be imported does not take the others with it.
+"""
+
+import sys
+
+from cyclopts import App
+
+from services.cli.stack.errors import CannotRun
+
+RUN = "Run"
+OPERATE = "Operate"
+SERVICES = "Services, in the foreground"
+
+COMMANDS: tuple[tuple[str, str, str, str], ...] = (
+    ("up", "services.cli.up:up", "Run the whole system here until Ctrl-C.", RUN),
+    ("down", "services.cli.down:down", "Stop the running `up` of this checkout.", RUN),
+    ("status", "services.cli.status:status", "Show what runs, what is ready, and each server's load.", RUN),
+    ("migrate", "services.cli.migrate:migrate", "Bring the database to the newest schema.", OPERATE),
+    ("broker", "services.cli.broker:broker", "Print the broker's users, permissions and topology.", OPERATE),
+    ("tenant", "services.cli.tenant:tenant", "Create, change and list tenants.", OPERATE),
+    ("key", "services.cli.key:key", "Create, revoke and list API keys.", OPERATE),
+    ("token", "services.cli.token:token", "Make an access token.", OPERATE),
+    ("gateway", "services.gateway.main:run", "HTTP in and out.", SERVICES),
+    ("kendra", "services.kendra.main:run", "The control plane.", SERVICES),
+    ("media-server", "services.media_server.main:run", "Live audio and video.", SERVICES),
+)
+
+app = App(name="doordarshan", help="A self-hosted meeting backend for WebRTC.", version_flags=[])
+for _name, _path, _help, _group in COMMANDS:
+    app.command(_path, name=_name, help=_help, group=_group)
+
+
+def main() -> None:
+    """Run one command; what cannot be done is one line on stderr and exit status 1."""
+    try:
+        app()
+    except CannotRun as reason:
+        print(f"doordarshan: {reason}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Ports, all outside 32768–60999: there a client's own outgoing connection can sit on a listener's port.
+
+`up` takes fixed ports counted from a base, so that links stay valid. Tests take free ones.
+"""
+
+import secrets
+import socket
+from dataclasses import dataclass
+
+from services.cli.stack.errors import CannotRun, PortTaken
+
+BASE = 8480
+_EPHEMERAL = range(32768, 61000)
+_CHOICE = range(10240, 32768)
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePorts:
+    """What the private services listen on. `distribution` and `epmd` are Erlang's, RabbitMQ needs them."""
+
+    postgres: int
+    redis: int
+    amqp: int
+    distribution: int
+    epmd: int
+
+    @classmethod
+    def free(cls) -> "ServicePorts":
+        """Choose ports that nobody uses now."""
+        return cls(*free_ports(5))
+
+    @classmethod
+    def counted_from(cls, base: int) -> "ServicePorts":
+        """Return the five ports that `up` uses: base + 20 and the next ones."""
+        return cls(*range(base + 20, base + 25))
+
+    def check(self) -> None:
+        """Raise PortTaken for the first port that somebody else uses."""
+        for name in self.__slots__:
+            check_free(getattr(self, name), name)
+
+
+def check_base(base: int) -> None:
+    """Refuse a base whose ports would be illegal or ephemeral."""
+    if base < 1024 or base + 40 > 65535 or any(port in _EPHEMERAL for port in (base, base + 40)):
+        raise CannotRun(f"ports from {base} on will not do: choose a base in 1024–32727 (above are ephemeral ports)")
+
+
+def is_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0.1") -> bool:
+    """Say whether a listener could have this port on this address now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def check_free(port: int, purpose: str, kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0.1") -> None:
+    """Raise PortTaken when somebody else uses the port."""
+    if not is_free(port, kind, host):
+        raise PortTaken(port, purpose)
+
+
+def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
+    """Return distinct ports that nobody uses now, chosen at random so that two test sessions rarely meet."""
+    chosen: list[int] = []
+    while len(chosen) < count:
+        port = secrets.choice(_CHOICE)
+        if port not in chosen and is_free(port, kind):
+            chosen.append(port)
+    return chosen

@@ -1,0 +1,198 @@
+"""A private Postgres: one cluster in one directory, scram passwords, loopback only.
+
+Roles: `doordarshan` owns the database and migrates it; gateway, kendra and media may read and write rows, not change
+tables. Postgres refuses to run as root: root runs it as the user `postgres`. After a kill -9 of the postmaster its
+backends still hold the shared memory for a moment, so a start is tried again until its deadline.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from services.cli.stack.errors import CannotRun, NotReady
+from services.cli.stack.process import Child
+from services.cli.stack.programs import postgres_programs, program
+from services.cli.stack.rundir import RunDirectory, outside, reachable
+
+OWNER = "doordarshan"
+ROLES = ("gateway", "kendra", "media")
+DATABASE = "doordarshan"
+_START_DEADLINE = 30.0
+_VOLATILE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
+
+
+class Postgres:
+    """One private Postgres. With `durable=False` it is fast and forgets when the machine crashes: for tests."""
+
+    name = "postgres"
+
+    def __init__(self, run: RunDirectory, port: int, *, durable: bool = True) -> None:
+        self.port = port
+        self._run = run
+        self._programs = postgres_programs()
+        self._user = "postgres" if os.getuid() == 0 else None
+        self._home = self._place()
+        self._durable = durable
+        self.child = Child(
+            name=self.name,
+            command=[self._programs / "postgres", "-D", self._home / "data", *self._options(durable)],
+            environment={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "PGTZ": "UTC"},
+            log=run.logs / "postgres.log",
+            user=self._user,
+            stop_signal=signal.SIGINT,  # "fast": ends sessions, keeps everything committed
+            orphan_signal=signal.SIGINT,
+        )
+
+    @property
+    def data(self) -> Path:
+        """The cluster's directory."""
+        return self._home / "data"
+
+    def url(self, role: str = OWNER, database: str = DATABASE) -> str:
+        """Return the URL with which a role reaches a database."""
+        return f"postgresql://{role}:{self._run.secrets.get(f'postgres.{role}')}@127.0.0.1:{self.port}/{database}"
+
+    async def start(self) -> None:
+        """Start it and wait until it takes connections; at the first start make cluster, roles and database.
+
+        Raises NotReady.
+        """
+        fresh = not (self.data / "PG_VERSION").exists()
+        if fresh:
+            await asyncio.to_thread(self._make_cluster)
+        await self._start_server()
+        if fresh or not (self._home / "prepared").exists():
+            await asyncio.to_thread(self._prepare)
+            (self._home / "prepared").touch()
+
+    async def stop(self) -> None:
+        """Stop it; what was committed stays."""
+        await self.child.stop(grace=15)
+
+    async def kill(self) -> None:
+        """Kill it as a crash would."""
+        await self.child.kill()
+
+    async def _start_server(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _START_DEADLINE
+        while asyncio.get_running_loop().time() < deadline:
+            await self.child.start()
+            while self.child.running and asyncio.get_running_loop().time() < deadline:
+                if self._says_ready():
+                    return
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
+        raise NotReady(self.name, self.child.last_words())
+
+    def _says_ready(self) -> bool:
+        """Read the last line of postmaster.pid, as pg_ctl does."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
+
+    def _options(self, durable: bool) -> list[str]:
+        settings = [
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=300",
+            "password_encryption=scram-sha-256",
+            "log_min_messages=warning",
+            *(() if durable else _VOLATILE),
+        ]
+        return [part for setting in settings for part in ("-c", setting)]
+
+    def _place(self) -> Path:
+        """Return a directory that the server's user can reach."""
+        home = self._run.path / "postgres"
+        if self._user is None:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return home
+        try:
+            user = pwd.getpwnam(self._user)
+        except KeyError:
+            raise CannotRun(
+                "Postgres does not run as root and there is no user postgres: apt-get install postgresql"
+            ) from None
+        self._run.path.mkdir(parents=True, exist_ok=True)
+        if not reachable(home, user.pw_uid, user.pw_gid):
+            home = outside(self._run.path) / "postgres"
+        home.mkdir(exist_ok=True, mode=0o700)
+        os.chown(home, user.pw_uid, user.pw_gid)
+        return home
+
+    def _make_cluster(self) -> None:
+        shutil.rmtree(self.data, ignore_errors=True)
+        (self._home / "prepared").unlink(missing_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=self._home) as password:
+            password.write(self._run.secrets.get("postgres.postgres"))
+            password.flush()
+            if self._user is not None:
+                shutil.chown(password.name, self._user)
+            self._initdb(Path(password.name))
+
+    def _initdb(self, password: Path) -> None:
+        as_user = (
+            [str(program("setpriv", "util-linux")), "--reuid", self._user, "--regid", self._user, "--init-groups", "--"]
+            if self._user is not None
+            else []
+        )
+        options = ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-instructions"]
+        sync = [] if self._durable else ["--no-sync"]
+        done = subprocess.run(
+            [*as_user, str(self._programs / "initdb"), "-D", str(self.data), *options, f"--pwfile={password}", *sync],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+        if done.returncode != 0:
+            raise NotReady(self.name, " | ".join(done.stderr.strip().splitlines()[-2:]))
+
+    def _prepare(self) -> None:
+        """Make the roles and the database; run again after a crash in the middle it makes what is missing."""
+        with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as admin:
+            known = {row[0] for row in admin.execute("select rolname from pg_roles").fetchall()}
+            for role in (OWNER, *ROLES):
+                self._put_role(admin, role, role in known)
+            if not admin.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone():
+                admin.execute(
+                    sql.SQL("create database {} owner {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
+                )
+        grant_rows(self.url("postgres", DATABASE), OWNER, ROLES)
+
+    def _put_role(self, admin: psycopg.Connection, role: str, known: bool) -> None:
+        verb, power = ("alter", "") if known else ("create", " createdb" if role == OWNER else "")
+        admin.execute(
+            sql.SQL("{} role {} login" + power + " password {}").format(
+                sql.SQL(verb), sql.Identifier(role), sql.Literal(self._run.secrets.get(f"postgres.{role}"))
+            )
+        )
+
+
+def grant_rows(url: str, owner: str, roles: tuple[str, ...]) -> None:
+    """Let roles read and write rows of whatever `owner` makes in the schema `public`, and change no table."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        for role in map(sql.Identifier, roles):
+            admin.execute(sql.SQL("grant usage on schema public to {}").format(role))
+            for what in (
+                "select, insert, update, delete on tables",
+                "usage, select on sequences",
+                "execute on functions",
+            ):
+                admin.execute(
+                    sql.SQL("alter default privileges for role {} in schema public grant " + what + " to {}").format(
+                        sql.Identifier(owner), role
+                    )
+                )
+        admin.execute(sql.SQL("alter schema public owner to {}").format(sql.Identifier(owner)))
