@@ -1,0 +1,176 @@
+/**
+ * One direction's WebRTC transport, kept alive. Its cargo (publications, subscriptions) says what should be on it; the carrier
+ * makes the transport, has the cargo loaded whenever something changed, and starts anew when the transport or the meeting's
+ * server is gone. Passes never overlap, so nothing here is told twice.
+ */
+
+import { asProblem, Problem } from "./problem";
+import type { Seat } from "./seat";
+import { backoff, wait } from "./waiting";
+import type { Direction } from "./wire";
+import type { types } from "mediasoup-client";
+
+export interface Cargo {
+  readonly direction: Direction;
+  /** Make what is on `transport` equal to what is wanted; called again after each change, so it must be repeatable. */
+  load: (transport: types.Transport) => Promise<void>;
+  /** The transport is gone, with all that was on it. */
+  lost: () => void;
+}
+
+export interface CarrierOptions {
+  seat: Seat;
+  device: types.Device;
+  iceServers: RTCIceServer[];
+  onState: () => void;
+  /** It failed and is tried again. */
+  onProblem: (problem: Problem) => void;
+  /** The seat or the meeting is over: it is not tried again. */
+  onOver: (problem: Problem) => void;
+}
+
+export class Carrier {
+  #transport: types.Transport | undefined;
+  #dirty = false;
+  #running = false;
+  #generation = 0;
+  /** Failed passes in a row. */
+  #failures = 0;
+  /** The last transport that was tried found no way to the media server. */
+  #unreachable = false;
+  /** What was on the last transport is not yet on a new one. */
+  #lost = false;
+  /** Transports that the server closed; the event may be here before the answer that names the transport. */
+  readonly #gone = new Set<string>();
+  #wake = new AbortController();
+  readonly #closed = new AbortController();
+
+  constructor(
+    private readonly cargo: Cargo,
+    private readonly options: CarrierOptions,
+  ) {}
+
+  get transport(): types.Transport | undefined {
+    return this.#transport;
+  }
+
+  /** The transport works, or has nothing to do yet. */
+  get working(): boolean {
+    const state = this.#transport?.connectionState;
+    const broken = state === "disconnected" || state === "failed" || state === "closed";
+    return this.#failures === 0 && !this.#unreachable && !this.#lost && !broken;
+  }
+
+  /** The cargo's wishes changed. */
+  changed(): void {
+    this.#dirty = true;
+    if (!this.#running) void this.#run();
+  }
+
+  /** The server closed this transport; make a new one if it is the one in use. */
+  gone(transportId: string): void {
+    this.#gone.add(transportId);
+    if (this.#transport?.id === transportId) this.restart();
+  }
+
+  /** Make a new transport in place of the one in use, or of the one being made. */
+  restart(): void {
+    this.#generation += 1;
+    this.#drop();
+    this.changed();
+  }
+
+  /** The network is back: do not wait for the next try. */
+  retryNow(): void {
+    this.#wake.abort();
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#wake.abort();
+    this.#drop();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#dirty && !this.#closed.signal.aborted) {
+      this.#dirty = false;
+      const generation = this.#generation;
+      try {
+        await this.cargo.load(this.#transport ?? (await this.#make()));
+        this.#failures = 0;
+        this.#lost = false;
+      } catch (error) {
+        if (generation === this.#generation) await this.#failed(asProblem(error));
+      }
+      this.options.onState();
+    }
+    this.#running = false;
+  }
+
+  async #make(): Promise<types.Transport> {
+    const { seat, device, iceServers } = this.options;
+    const generation = this.#generation;
+    const made = await seat.recreateTransport(this.cargo.direction, this.#closed.signal);
+    if (generation !== this.#generation || this.#closed.signal.aborted || this.#gone.has(made.id)) {
+      throw new Problem("transport_not_found", -1, "the transport was closed while it was made");
+    }
+    const parameters = { ...made, iceServers: [...(made.iceServers ?? []), ...iceServers] };
+    const transport =
+      this.cargo.direction === "send" ? device.createSendTransport(parameters) : device.createRecvTransport(parameters);
+    transport.on("connect", ({ dtlsParameters }, done, failed) => {
+      seat.connectTransport(transport.id, dtlsParameters).then(done, failed);
+    });
+    transport.on("connectionstatechange", (state) => this.#stateChanged(transport, state));
+    this.#transport = transport;
+    return transport;
+  }
+
+  #stateChanged(transport: types.Transport, state: types.ConnectionState): void {
+    if (transport !== this.#transport) return;
+    if (state === "connected") this.#unreachable = false;
+    if (state === "failed" || state === "closed") {
+      this.#unreachable = true;
+      const { direction } = this.cargo;
+      this.options.onProblem(new Problem("media_unreachable", -1, `no connection to the media server (${direction})`));
+      this.restart();
+    }
+    this.options.onState();
+  }
+
+  async #failed(problem: Problem): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    if (problem.over) return this.options.onOver(problem);
+    this.#dirty = true;
+    this.#failures += 1;
+    this.#drop();
+    this.options.onState();
+    if (!problem.transportGone) this.options.onProblem(problem);
+    await this.#pause();
+    if (this.#failures > 1 && !this.#closed.signal.aborted) await this.#renewSeat();
+  }
+
+  /** Joining again tells whether the seat still stands, and has the meeting placed anew if its server died. */
+  async #renewSeat(): Promise<void> {
+    try {
+      await this.options.seat.renew();
+    } catch (error) {
+      const problem = asProblem(error);
+      if (problem.over) this.options.onOver(problem);
+    }
+  }
+
+  async #pause(): Promise<void> {
+    this.#wake = new AbortController();
+    await wait(this.#failures > 1 ? backoff(this.#failures - 2) : 50, this.#wake.signal);
+  }
+
+  #drop(): void {
+    const transport = this.#transport;
+    this.#transport = undefined;
+    transport?.close();
+    if (!transport) return;
+    this.#lost = true;
+    this.cargo.lost();
+  }
+}

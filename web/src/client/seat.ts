@@ -1,0 +1,107 @@
+/** A participant's seat in a meeting: the ids, the token that proves it, and the requests made in its name. */
+
+import type { Api } from "./http";
+import { asProblem } from "./problem";
+import type { AppData, Capacity, ConsumerCreated, Details, Direction, Joined, ProducerView, TransportRecreated } from "./wire";
+import type { types } from "mediasoup-client";
+
+export interface Seating {
+  meeting: string;
+  participantId: string;
+  /** New for each page load or process; it stays as long as the seat is held. */
+  instanceId: string;
+  displayName?: string;
+}
+
+/** Make sure that the meeting runs; that it does so with other settings is as good. */
+export async function createMeeting(api: Api, token: string, meetingId: string, capacity?: Capacity): Promise<void> {
+  try {
+    await api.post("/v1/meetings", token, capacity ? { meetingId, capacity } : { meetingId });
+  } catch (error) {
+    if (asProblem(error).code !== "meeting_exists") throw error;
+  }
+}
+
+export class Seat {
+  token = "";
+
+  constructor(
+    private readonly api: Api,
+    readonly of: Seating,
+  ) {}
+
+  /** Take the seat with an access token, or take it again with a participant token of it. */
+  async join(token: string): Promise<Joined> {
+    const { participantId, instanceId, displayName } = this.of;
+    const named = displayName ? { participantId, instanceId, displayName } : { participantId, instanceId };
+    const joined = await this.api.post<Joined>(`${this.#meeting}/join`, token, named);
+    this.token = joined.participantToken;
+    return joined;
+  }
+
+  /** Join again as the same instance: keeps the seat, renews the token, and has a meeting whose server died placed anew. */
+  renew(): Promise<Joined> {
+    return this.join(this.token);
+  }
+
+  details(signal: AbortSignal): Promise<Details> {
+    return this.api.get(this.#meeting, this.token, signal);
+  }
+
+  events(lastEventId: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    return this.api.events(`${this.#meeting}/events`, this.token, lastEventId, signal);
+  }
+
+  leave(): Promise<void> {
+    return this.api.post(`${this.#meeting}/leave`, this.token);
+  }
+
+  /** Leave while the page goes away. */
+  abandon(): void {
+    this.api.farewell(`${this.#meeting}/leave`, this.token);
+  }
+
+  recreateTransport(direction: Direction, signal: AbortSignal): Promise<TransportRecreated> {
+    return this.#post("/transports", { direction }, signal);
+  }
+
+  connectTransport(transport: string, dtlsParameters: types.DtlsParameters): Promise<void> {
+    return this.#post(`/transports/${transport}/connect`, { dtlsParameters });
+  }
+
+  createProducer(producer: Pick<ProducerView, "kind" | "paused"> & { transportId: string; rtpParameters: types.RtpParameters; appData: AppData }): Promise<{ id: string }> {
+    return this.#post("/producers", producer);
+  }
+
+  pauseProducer(producer: string, paused: boolean): Promise<void> {
+    return this.#post(`/producers/${producer}/${paused ? "pause" : "resume"}`);
+  }
+
+  closeProducer(producer: string): Promise<void> {
+    return this.api.delete(`${this.#own}/producers/${producer}`, this.token);
+  }
+
+  createConsumer(producerId: string, rtpCapabilities: types.RtpCapabilities): Promise<ConsumerCreated> {
+    return this.#post("/consumers", { producerId, rtpCapabilities, paused: true });
+  }
+
+  resumeConsumer(consumer: string): Promise<void> {
+    return this.#post(`/consumers/${consumer}/resume`);
+  }
+
+  closeConsumer(consumer: string): Promise<void> {
+    return this.api.delete(`${this.#own}/consumers/${consumer}`, this.token);
+  }
+
+  get #meeting(): string {
+    return `/v1/meetings/${encodeURIComponent(this.of.meeting)}`;
+  }
+
+  get #own(): string {
+    return `${this.#meeting}/participants/${encodeURIComponent(this.of.participantId)}`;
+  }
+
+  #post<T>(path: string, body: object = {}, signal?: AbortSignal): Promise<T> {
+    return this.api.post(this.#own + path, this.token, body, signal);
+  }
+}

@@ -1,0 +1,31 @@
+/** Waiting: pauses that a signal ends, delays that grow. */
+
+/** Wait `ms` milliseconds, or until `signal` aborts; never rejects. */
+export function wait(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((done) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      done();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+  });
+}
+
+/** Milliseconds before the next try: 250, 500, 1000 … 5000, give or take a quarter, so that clients do not return in step. */
+export function backoff(tries: number): number {
+  return Math.min(5_000, 250 * 2 ** Math.min(tries, 10)) * (0.75 + Math.random() / 2);
+}
+
+/** Run `work` for each of `items`, at most `limit` at a time; raises what the first failing one raised, after all have ended. */
+export async function inParallel<T>(limit: number, items: T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = [...items];
+  const lane = async (): Promise<void> => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, lane));
+  const failed = lanes.find((end) => end.status === "rejected");
+  if (failed) throw failed.reason;
+}

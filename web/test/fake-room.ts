@@ -1,0 +1,51 @@
+/** A room on the fake gateway and mediasoup-client's own fake handler, and the ways to watch it. */
+
+import { FakeMediaStreamTrack } from "fake-mediastreamtrack";
+import { Device, FakeHandler, type types } from "mediasoup-client";
+import * as fakeParameters from "mediasoup-client/fakeParameters";
+import { vi } from "vitest";
+import { join, type JoinOptions, type Room, type RoomEvents } from "../src/client";
+import { FakeGateway } from "./fake-gateway";
+
+export interface FakeRoom {
+  gateway: FakeGateway;
+  room: Room;
+  /** What the room told, in order, as "name detail". */
+  told: string[];
+  /** The browser's transports, the newest last. */
+  transports: types.Transport[];
+}
+
+const NAMES: (keyof RoomEvents)[] = [
+  "participantJoined", "participantLeft", "producerOpened", "producerClosed", "producerPaused", "producerResumed",
+  "trackAdded", "trackRemoved", "publicationClosed", "meetingMoved", "error", "ended", "replaced", "removed",
+];
+
+export function fakeDevice(): types.Device {
+  return new Device({ handlerFactory: FakeHandler.createFactory(fakeParameters) });
+}
+
+export async function fakeRoom(gateway = new FakeGateway(), options: JoinOptions = {}): Promise<FakeRoom> {
+  const device = fakeDevice();
+  const transports: types.Transport[] = [];
+  device.observer.on("newtransport", (transport) => transports.push(transport));
+  const room = await join("http://gateway.test", "access", "m1", { participantId: "me", device, fetch: gateway.fetch, patience: 2_000, ...options });
+  const told: string[] = [];
+  for (const name of NAMES) room.on(name, (value) => told.push(`${name} ${detailOf(value)}`.trim()));
+  await until(() => room.connection === "connected");
+  return { gateway, room, told, transports };
+}
+
+function detailOf(value: unknown): string {
+  const { id, producer, code, reason } = (value ?? {}) as Record<string, unknown>;
+  return String(id ?? (producer as { id: string } | undefined)?.id ?? code ?? reason ?? "");
+}
+
+export function fakeTrack(kind: "audio" | "video" = "audio"): MediaStreamTrack {
+  return new FakeMediaStreamTrack({ kind }) as unknown as MediaStreamTrack;
+}
+
+/** Wait until `condition` holds; fails after three seconds. */
+export function until(condition: () => boolean): Promise<void> {
+  return vi.waitFor(() => { if (!condition()) throw new Error(`not so: ${String(condition)}`); }, { timeout: 3_000, interval: 5 });
+}
