@@ -1,0 +1,100 @@
+"""The queue `dead`: what expired before anybody handled it is counted and dropped, everything else is kept, logged and counted.
+
+It is read in passes. What is kept goes back to its place, marked by the broker as redelivered, so that each message is logged once.
+"""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
+
+from services.bus.connection import LOST, connect, open_channel
+from services.bus.metrics import DEAD_KEPT, DEAD_LETTERS
+from services.bus.queues import DEAD, declare_shared
+
+log = structlog.stdlib.get_logger("bus")
+
+_EXPIRED = "expired"
+_MOST = 1_000
+_PASS = 30.0
+
+
+class DeadLetters:
+    """Looks through `dead` every `period` seconds. Several processes may: each message is in the hands of one."""
+
+    def __init__(self, url: str, service: str, process: str, *, period: float = 10.0) -> None:
+        self._url, self._name, self._period = url, f"{service}.{process} dead letters", period
+        self._connection: AbstractRobustConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect and begin."""
+        self._connection = await connect(self._url, self._name)
+        topology = await open_channel(self._connection, confirms=False)
+        await declare_shared(topology)
+        await topology.close()
+        self._task = asyncio.create_task(self._forever(), name="dead letters")
+
+    async def stop(self) -> None:
+        """End; what was in hand goes back to the queue."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _forever(self) -> None:
+        while True:
+            with suppress(TimeoutError, *LOST):
+                async with asyncio.timeout(_PASS):
+                    await self.look()
+            await asyncio.sleep(self._period)
+
+    async def look(self) -> int:
+        """Go through the queue once and return how many messages (of at most 1,000 looked at) are kept."""
+        assert self._connection is not None
+        await self._connection.ready()
+        channel = await open_channel(self._connection, confirms=False)
+        try:
+            kept = await _sort(await channel.get_queue(DEAD, ensure=False))
+            for message in kept:
+                await message.nack(requeue=True)
+        finally:
+            await channel.close()
+        DEAD_KEPT.set(len(kept))
+        return len(kept)
+
+
+async def _sort(queue: AbstractQueue) -> list[AbstractIncomingMessage]:
+    kept: list[AbstractIncomingMessage] = []
+    for _ in range(_MOST):
+        message = await queue.get(fail=False)
+        if message is None:
+            break
+        reason = str(message.headers.get("x-first-death-reason", "unknown"))
+        if not message.redelivered:
+            DEAD_LETTERS.labels(reason if reason in _REASONS else "unknown").inc()
+        if reason == _EXPIRED:
+            await message.ack()
+            continue
+        if not message.redelivered:
+            log.error("dead letter", reason=reason, **_what(message))
+        kept.append(message)
+    return kept
+
+
+_REASONS = {_EXPIRED, "rejected", "maxlen", "delivery_limit"}
+
+
+def _what(message: AbstractIncomingMessage) -> dict[str, str]:
+    """Return what tells one dead letter from another; never the body, it may hold secrets."""
+    known = {
+        "queue": message.headers.get("x-first-death-queue"),
+        "type": message.type,
+        "message_id": message.message_id,
+        "reply_to": message.reply_to,
+        "tenant": message.headers.get("tenant"),
+        "meeting": message.headers.get("meeting"),
+    }
+    return {name: str(value)[:100] for name, value in known.items() if value is not None}
