@@ -4,16 +4,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from contracts.ids import ConsumerId, ParticipantId, ProducerId, TransportId
 from contracts.message import Message
+from contracts.plain_json import NO_ZERO, at_most
 from contracts.rtp import Kind
 
-AppData = dict[str, JsonValue]
-"""What the application says of a producer; carried, never read."""
+AppData = Annotated[dict[str, JsonValue], AfterValidator(at_most(values=256, characters=8192))]
+"""What the application says of a producer; carried, never read. At most 256 values and 8,192 characters."""
 
-DisplayName = Annotated[str, Field(max_length=256)]
+DisplayName = Annotated[str, Field(max_length=256, pattern=NO_ZERO)]
 
 
 class Capacity(Message):

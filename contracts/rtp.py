@@ -1,14 +1,34 @@
 """The shapes of mediasoup-client's parameters, kept untouched: a browser sends more than is specified and a receiver may need it.
 
 Only what a reader relies on is typed here; `sfu.ortc` judges the rest. JSON names are those of the ORTC API, RFC 8834 names the ideas.
+Everything that comes from a client is bounded, unknown fields too: what one participant sends is stored and given to all others.
+Values are not coerced: a payload type of `"96"` or `true` is refused, because what is kept is what was sent.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from contracts.message import Message
+from contracts.plain_json import NO_ZERO, at_most
+
+LARGEST_NUMBER = 2**53 - 1
+check_unknown = at_most(values=64, characters=4096)
+
+Text = Annotated[str, Field(max_length=256, pattern=NO_ZERO)]
+Name = Annotated[str, Field(max_length=64, pattern=NO_ZERO)]
+Integer = Annotated[int, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+PayloadType = Annotated[int, Field(strict=True, ge=0, le=127)]
+Ssrc = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
+ExtensionId = Annotated[int, Field(strict=True, ge=1, le=255)]
+ClockRate = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+Channels = Annotated[int, Field(strict=True, ge=1, le=255)]
+Bitrate = Annotated[int, Field(strict=True, ge=0, le=LARGEST_NUMBER)] | Annotated[Fraction, Field(ge=0)]
+Parameters = Annotated[dict[Name, Text | Integer | Fraction | Flag | None], Field(max_length=64)]
+"""A codec's `fmtp` parameters, or a header extension's."""
 
 
 class Kind(StrEnum):
@@ -19,9 +39,15 @@ class Kind(StrEnum):
 
 
 class Open(Message):
-    """A message whose unknown fields survive."""
+    """A message whose unknown fields survive, as long as they are few and small."""
 
     model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Name, JsonValue] = Field(init=False)
+
+    @model_validator(mode="after")
+    def _unknown_fields_are_small(self) -> Self:
+        check_unknown(self.model_extra or {})
+        return self
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return the JSON object as it was sent: camelCase, nothing added."""
@@ -29,79 +55,84 @@ class Open(Message):
 
 
 class RtcpFeedback(Open):
-    type: str
-    parameter: str | None = None
+    type: Text
+    parameter: Text | None = None
+
+
+Feedbacks = Annotated[list[RtcpFeedback], Field(max_length=32)]
 
 
 class RtpCodecParameters(Open):
-    mime_type: str
-    payload_type: int
-    clock_rate: int
-    channels: int | None = None
-    parameters: dict[str, JsonValue] | None = None
-    rtcp_feedback: list[RtcpFeedback] | None = None
+    mime_type: Text
+    payload_type: PayloadType
+    clock_rate: ClockRate
+    channels: Channels | None = None
+    parameters: Parameters | None = None
+    rtcp_feedback: Feedbacks | None = None
 
 
 class RtpHeaderExtensionParameters(Open):
-    uri: str
-    id: int
-    encrypt: bool | None = None
-    parameters: dict[str, JsonValue] | None = None
+    uri: Text
+    id: ExtensionId
+    encrypt: Flag | None = None
+    parameters: Parameters | None = None
 
 
 class RtpEncodingRtx(Open):
-    ssrc: int
+    ssrc: Ssrc
 
 
 class RtpEncodingParameters(Open):
-    ssrc: int | None = None
-    rid: str | None = None
+    ssrc: Ssrc | None = None
+    rid: Text | None = None
     rtx: RtpEncodingRtx | None = None
-    codec_payload_type: int | None = None
-    dtx: bool | None = None
-    scalability_mode: str | None = None
-    max_bitrate: int | None = None
+    codec_payload_type: PayloadType | None = None
+    dtx: Flag | None = None
+    scalability_mode: Text | None = None
+    max_bitrate: Bitrate | None = None
 
 
 class RtcpParameters(Open):
-    cname: str | None = None
-    reduced_size: bool | None = None
+    cname: Text | None = None
+    reduced_size: Flag | None = None
 
 
 class RtpParameters(Open):
     """What a producer sends, or a consumer receives."""
 
-    mid: str | None = None
-    codecs: list[RtpCodecParameters]
-    header_extensions: list[RtpHeaderExtensionParameters] | None = None
-    encodings: list[RtpEncodingParameters] | None = None
+    mid: Text | None = None
+    codecs: Annotated[list[RtpCodecParameters], Field(max_length=64)]
+    header_extensions: Annotated[list[RtpHeaderExtensionParameters], Field(max_length=64)] | None = None
+    encodings: Annotated[list[RtpEncodingParameters], Field(max_length=16)] | None = None
     rtcp: RtcpParameters | None = None
-    msid: str | None = None
+    msid: Text | None = None
 
 
 class RtpCodecCapability(Open):
-    kind: Kind
-    mime_type: str
-    preferred_payload_type: int | None = None
-    clock_rate: int
-    channels: int | None = None
-    parameters: dict[str, JsonValue] | None = None
-    rtcp_feedback: list[RtcpFeedback] | None = None
+    """A codec that can be received. `kind` is what the MIME type says, whatever is said here."""
+
+    kind: Kind | None = None
+    mime_type: Text
+    preferred_payload_type: PayloadType | None = None
+    clock_rate: ClockRate
+    channels: Channels | None = None
+    parameters: Parameters | None = None
+    rtcp_feedback: Feedbacks | None = None
 
 
 class RtpHeaderExtensionCapability(Open):
     kind: Kind
-    uri: str
-    preferred_id: int
-    preferred_encrypt: bool | None = None
+    uri: Text
+    preferred_id: ExtensionId
+    preferred_encrypt: Flag | None = None
     direction: Literal["sendrecv", "sendonly", "recvonly", "inactive"] | None = None
 
 
 class RtpCapabilities(Open):
     """What a router or a device can send or receive."""
 
-    codecs: list[RtpCodecCapability] | None = None
-    header_extensions: list[RtpHeaderExtensionCapability] | None = None
+    codecs: Annotated[list[RtpCodecCapability], Field(max_length=64)] | None = None
+    header_extensions: Annotated[list[RtpHeaderExtensionCapability], Field(max_length=64)] | None = None
 
 
 class IceParameters(Message):
@@ -124,13 +155,13 @@ class IceCandidate(Message):
 
 
 class DtlsFingerprint(Message):
-    algorithm: str
-    value: str
+    algorithm: Annotated[str, Field(max_length=32)]
+    value: Text
 
 
 class DtlsParameters(Message):
     role: Literal["auto", "client", "server"] = "auto"
-    fingerprints: list[DtlsFingerprint]
+    fingerprints: Annotated[list[DtlsFingerprint], Field(max_length=8)]
 
 
 class IceServer(Message):
