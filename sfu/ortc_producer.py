@@ -21,8 +21,8 @@ from sfu.ortc_shapes import (
     RtpMapping,
     RtpParametersJson,
 )
-from sfu.ortc_validation import shown, validate_rtp_parameters
 from sfu.ortc_streams import ProducerType, check_streams, producer_type
+from sfu.ortc_validation import shown, validate_rtp_parameters
 from sfu.supported import ABS_CAPTURE_TIME
 
 RandomSsrc = Callable[[], int]
