@@ -18,6 +18,8 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     ("up", "services.cli.up:up", "Run the whole system here until Ctrl-C.", RUN),
     ("down", "services.cli.down:down", "Stop the running `up` of this checkout.", RUN),
     ("status", "services.cli.status:status", "Show what runs, what is ready, and each server's load.", RUN),
+    ("check", "services.cli.check:check", "Prove a deployment: two headless participants exchange media.", OPERATE),
+    ("explain", "services.cli.explain:explain", "Show why a meeting lives where it lives.", OPERATE),
     ("migrate", "services.cli.migrate:migrate", "Bring the database to the newest schema.", OPERATE),
     ("broker", "services.cli.broker:broker", "Print the broker's users, permissions and topology.", OPERATE),
     ("tenant", "services.cli.tenant:tenant", "Create, change and list tenants.", OPERATE),

@@ -120,9 +120,10 @@ class Child:
         await self.wait()
 
     def _signal(self, number: signal.Signals) -> None:
+        """Send a signal. Not through asyncio's own method: that polls, and takes the exit status from its watcher."""
         assert self.process is not None
         with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
+            os.kill(self.process.pid, number)
 
     def last_words(self, lines: int = 5) -> str:
         """Return the end of its log, as one line."""

@@ -1,0 +1,43 @@
+# Two commands: `make up` runs the whole system here, `make test` proves it. Both install what is missing first.
+# HOST=… binds and announces that address (HTTPS); PORT=… is the gateway's port, the others are counted from it.
+
+BIN := .venv/bin
+PYTHON3 ?= python3
+OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+.PHONY: up down status test check format bench clean
+
+up:
+	@$(PYTHON3) scripts/install.py up
+	@exec $(BIN)/doordarshan up $(OPTIONS)
+
+down:
+	@if [ -x $(BIN)/doordarshan ]; then exec $(BIN)/doordarshan down; else echo "nothing is running"; fi
+
+status:
+	@exec $(BIN)/doordarshan status
+
+test:
+	@$(PYTHON3) scripts/install.py test
+	@cd web && npm run --silent test
+	@exec $(BIN)/pytest $(TESTS)
+
+check:
+	@$(PYTHON3) scripts/install.py check
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	cd web && npm run --silent check
+
+format:
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench:
+	@$(PYTHON3) scripts/install.py up
+	@exec $(BIN)/python -m bench
+
+clean: down
+	rm -rf .run web/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -not -path './web/node_modules/*' -prune -exec rm -rf {} +

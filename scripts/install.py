@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""Install what is missing on this machine, before anything of ours can run: standard library only, Python 3.9 or newer.
+
+    scripts/install.py up|test|check
+
+up: uv, PostgreSQL, RabbitMQ, Redis, the locked Python packages, the built web page. test: also Chromium and every npm package.
+check: no services, but the compiler of the page. What is there already is left alone; unchanged inputs (by their hash)
+are not installed or built again. Each failure is one line that says what to do, and exit status 1.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterable, Iterator, List, Optional
+
+PROJECT = Path(__file__).resolve().parents[1]
+STATE = PROJECT / ".run" / "install"
+TOOLS = PROJECT / ".run" / "tools"
+WEB = PROJECT / "web"
+POLICY = Path("/usr/sbin/policy-rc.d")
+NOT_SOURCE = {"node_modules", "dist", "coverage", ".vite"}
+SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+SERVICES = {"rabbitmq-server": "rabbitmq-server", "redis-server": "redis-server", "setpriv": "util-linux"}
+BROWSER = {"chromium": "chromium"}
+"""Program → Debian package."""
+
+
+class CannotInstall(Exception):
+    """Something is missing and cannot be installed; the message says what to do."""
+
+
+def main() -> None:
+    """Install for one purpose."""
+    purpose = sys.argv[1] if len(sys.argv) == 2 else ""
+    if purpose not in ("up", "test", "check"):
+        sys.exit("usage: scripts/install.py up|test|check")
+    try:
+        if purpose != "check":
+            install_packages(missing_packages(browser=purpose == "test"))
+        install_python_packages(find_uv() or install_uv())
+        install_web_packages()
+        if purpose != "check":
+            build_web()
+    except CannotInstall as reason:
+        sys.exit(f"install: {reason}")
+    except KeyboardInterrupt:
+        sys.exit("install: interrupted")
+
+
+def missing_packages(browser: bool) -> List[str]:
+    """Return the Debian packages whose programs are not here. Programs are looked for, never run: one of them boots a broker."""
+    wanted = {**SERVICES, **(BROWSER if browser else {})}
+    packages = [package for name, package in wanted.items() if shutil.which(name, path=SYSTEM_PATH) is None]
+    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and shutil.which("initdb") is None:
+        packages.append("postgresql")
+    return packages
+
+
+def install_packages(packages: List[str]) -> None:
+    """Install Debian packages without letting any of them start a system service."""
+    if not packages:
+        return
+    names = " ".join(packages)
+    if shutil.which("apt-get") is None:
+        raise CannotInstall(f"missing: {names}. This is no Debian: install them yourself, then try again")
+    sudo = [] if os.getuid() == 0 else ["sudo", "-n"]
+    if sudo and subprocess.run([*sudo, "true"], check=False, capture_output=True).returncode != 0:
+        raise CannotInstall(f"missing: {names}. As root: apt-get install -y --no-install-recommends {names}")
+    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
+    install = [*apt, "install", "-y", "--no-install-recommends", *packages]
+    with step(f"Debian packages: {names}"), no_service_starts(sudo):
+        if run(install, "apt", check=False) is not None:
+            run([*apt, "update"], "apt-get update failed (no network?)")
+            run(install, f"apt could not install {names} (no network?)")
+
+
+@contextmanager
+def no_service_starts(sudo: List[str]) -> Iterator[None]:
+    """Forbid package scripts to start services, unless this machine forbids it already."""
+    ours = not POLICY.exists()
+    if ours:
+        subprocess.run([*sudo, "tee", str(POLICY)], input=b"#!/bin/sh\nexit 101\n", stdout=subprocess.DEVNULL, check=False)
+        subprocess.run([*sudo, "chmod", "755", str(POLICY)], check=False)
+    try:
+        yield
+    finally:
+        if ours:
+            subprocess.run([*sudo, "rm", "-f", str(POLICY)], check=False)
+
+
+def find_uv() -> Optional[Path]:
+    """Return uv: the machine's, else the one installed here before."""
+    found = shutil.which("uv") or shutil.which(str(TOOLS / "bin" / "uv"))
+    return Path(found) if found else None
+
+
+def install_uv() -> Path:
+    """Install uv below `.run`, whatever kind of Python this is (a Debian one refuses packages of its own)."""
+    with step("uv"):
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(TOOLS), "uv"]
+        run(pip, "pip could not install uv (no network, or no pip?)")
+    found = find_uv()
+    if found is None:
+        raise CannotInstall(f"pip installed uv, but there is none in {TOOLS}/bin")
+    return found
+
+
+def install_python_packages(uv: Path) -> None:
+    """Bring `.venv` to what uv.lock says."""
+    inputs = [PROJECT / "uv.lock", PROJECT / "pyproject.toml", PROJECT / ".python-version"]
+    if unchanged("python", inputs) and (PROJECT / ".venv" / "bin" / "doordarshan").exists():
+        return
+    with step("Python packages"):
+        run([str(uv), "sync", "--locked", "--quiet"], "uv could not install the Python packages (no network?)")
+    remember("python", inputs)
+
+
+def install_web_packages() -> None:
+    """Bring `web/node_modules` to what package-lock.json says."""
+    inputs = [WEB / "package.json", WEB / "package-lock.json"]
+    if not all(path.exists() for path in inputs):
+        raise CannotInstall(f"{WEB} has no package-lock.json: the checkout is not whole")
+    if unchanged("npm", inputs) and (WEB / "node_modules").is_dir():
+        return
+    npm = npm_program()
+    with step("npm packages"):
+        run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], "npm could not install the page's packages (no network?)", WEB)
+    remember("npm", inputs)
+
+
+def build_web() -> None:
+    """Build the page into `web/dist`."""
+    inputs = web_sources()
+    if unchanged("web", inputs) and (WEB / "dist" / "index.html").exists():
+        return
+    npm = npm_program()
+    with step("web page"):
+        run([npm, "run", "--silent", "build"], "the page could not be built", WEB)
+    remember("web", inputs)
+
+
+def npm_program() -> str:
+    """Return npm's path."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise CannotInstall("npm is missing: install Node 20 or newer (apt-get install nodejs npm)")
+    return npm
+
+
+def web_sources() -> List[Path]:
+    """Return every file that the built page depends on."""
+    found: List[Path] = []
+    for folder, folders, files in os.walk(WEB):
+        folders[:] = sorted(name for name in folders if name not in NOT_SOURCE)
+        found += [Path(folder) / name for name in sorted(files)]
+    return found
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return one hash over names and contents."""
+    sha = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes() if path.exists() else b""
+        sha.update(f"{path.relative_to(PROJECT)} {len(content)}\n".encode() + content)
+    return sha.hexdigest()
+
+
+def unchanged(name: str, inputs: List[Path]) -> bool:
+    """Say whether these inputs are what was installed or built last."""
+    stamp = STATE / name
+    return stamp.exists() and stamp.read_text() == digest(inputs)
+
+
+def remember(name: str, inputs: List[Path]) -> None:
+    """Note that these inputs are installed or built."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    (STATE / name).write_text(digest(inputs))
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Show a step and how long it took."""
+    begun = time.monotonic()
+    print(f"  … {what}", end="\r" if sys.stdout.isatty() else "\n", flush=True)
+    yield
+    print(f"  ✓ {what:<24}{time.monotonic() - begun:6.2f} s", flush=True)
+
+
+def run(command: List[str], failure: str, cwd: Path = PROJECT, check: bool = True) -> Optional[str]:
+    """Run a program in silence. Return None when it succeeded, else its last words; with `check` raise CannotInstall."""
+    done = subprocess.run(
+        command, cwd=str(cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if done.returncode == 0:
+        return None
+    lines = [line.strip() for line in done.stdout.decode(errors="replace").splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if "error" in line.lower() or line.startswith("E:")), (lines or ["no output"])[-1])
+    if check:
+        raise CannotInstall(f"{failure}: {last[:300]}")
+    return last
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""`doordarshan status`: what runs on this machine, what is ready, and each media server's load."""
+
+import asyncio
+import time
+
+import psycopg
+from psycopg.rows import namedtuple_row
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.stack.errors import CannotRun
+from services.cli.stack.process import Identity
+from services.cli.stack.readiness import status_of
+from services.cli.stack.rundir import RunDirectory, Started
+
+_SERVERS = """
+    select s.server, s.address, s.streams, s.capacity, s.cpu, coalesce(b.booked, 0) as booked, coalesce(b.draining, false) as draining,
+        s.renewed_at > clock_timestamp() - interval '5 s' as alive,
+        (select count(*) from allocations a where a.server = s.server and a.boot = s.boot) as meetings
+    from media_servers s left join bookings b using (server)
+    order by s.server, s.started_at
+"""
+_MEETINGS = """
+    select count(*) as meetings,
+        (select count(*) from participants p where p.left_at is null) as participants
+    from meetings where ended_at is null
+"""
+
+
+def status() -> None:
+    """Show processes, services and media servers; exit 1 when something is not ready."""
+    run = RunDirectory.of_up()
+    holder = run.holder()
+    if holder is None:
+        raise CannotRun("nothing runs here; `make up` starts it")
+    started, facts = run.state()
+    console = Console(highlight=False)
+    console.print(f"up is process {holder}" + (f", {facts['url']}" if "url" in facts else ", still starting"))
+    answers = asyncio.run(_answers(started))
+    console.print(_process_table(started, answers))
+    if "postgres" in facts:
+        _print_cluster(console, facts["postgres"])
+    if not all(answers):
+        raise SystemExit(1)
+
+
+async def _answers(started: list[Started]) -> list[bool]:
+    return list(await asyncio.gather(*(_is_ready(process) for process in started)))
+
+
+async def _is_ready(started: Started) -> bool:
+    alive = Identity(started["pid"], started["started"]).process() is not None
+    return alive and (started["ready"] is None or (await status_of(started["ready"]))[0] == 200)
+
+
+def _process_table(started: list[Started], answers: list[bool]) -> Table:
+    table = Table("process", "pid", "up for", "ready", box=None, pad_edge=False)
+    for process, ready in zip(started, answers, strict=True):
+        age = f"{time.time() - process['started']:.0f} s"
+        table.add_row(process["name"], str(process["pid"]), age, "[green]yes[/]" if ready else "[red]no[/]")
+    return table
+
+
+def _print_cluster(console: Console, postgres: str) -> None:
+    try:
+        with psycopg.connect(postgres, connect_timeout=3, row_factory=namedtuple_row) as connection:
+            servers = connection.execute(_SERVERS).fetchall()
+            counts = connection.execute(_MEETINGS).fetchone()
+    except psycopg.Error as error:
+        console.print(f"[red]the database does not answer[/]: {' '.join(str(error).split())}")
+        return
+    table = Table("media server", "address", "lease", "booked", "streams", "cpu", "meetings", box=None, pad_edge=False)
+    for row in servers:
+        lease = "[yellow]draining[/]" if row.draining else "[green]valid[/]" if row.alive else "[red]over[/]"
+        booked = f"{row.booked} of {row.capacity}"
+        table.add_row(row.server, row.address, lease, booked, str(row.streams), f"{row.cpu:.0%}", str(row.meetings))
+    console.print(table)
+    if counts is not None:
+        console.print(f"{counts.meetings} meetings with {counts.participants} participants")
