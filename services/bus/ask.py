@@ -18,7 +18,6 @@ from aio_pika.abc import (
     AbstractRobustChannel,
     AbstractRobustConnection,
 )
-from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import DeliveryError
 from pydantic import ValidationError
 
@@ -35,7 +34,7 @@ from contracts.failure import (
 from contracts.message import Command, Message, Notice, Reply
 from services.bus import envelope, queues
 from services.bus.call import Call
-from services.bus.connection import connect, lost_by_peer, open_channel, usable
+from services.bus.connection import connect, lost_by_peer, open_channel, publish, usable
 from services.bus.metrics import ASK_SECONDS, ASKS, OK
 from services.bus.outbox import Outbox
 
@@ -131,9 +130,8 @@ class Bus:
 
     async def tell(self, queue: str, notice: Notice | Command[R], call: Call, expires: float) -> None:
         """Send what nobody answers, worthless after `expires` seconds. Never waits and never fails: it may be lost."""
-        body = envelope.as_json(notice)
-        message = envelope.outgoing(envelope.name_of(type(notice)), body, call, remaining=expires)
-        self._notices.post(message, queue, within=expires)
+        properties = envelope.outgoing(envelope.name_of(type(notice)), call, remaining=expires)
+        self._notices.post(envelope.as_json(notice), properties, queue, within=expires)
 
     async def _round_trip(self, queue: str, name: str, order: Message, call: Call) -> AbstractIncomingMessage:
         if len(self._pending) >= MOST_PENDING:
@@ -168,16 +166,14 @@ class Bus:
             await usable(self._open())
 
     async def _publish(self, asking: _Asking) -> None:
-        message = envelope.outgoing(
+        properties = envelope.outgoing(
             asking.type,
-            asking.body,
             asking.call,
             remaining=asking.call.remaining(),
             reply_to=self._replies.name,
             correlation_id=asking.correlation,
         )
-        result = await self._open().default_exchange.publish(message, asking.queue, mandatory=True)
-        if not isinstance(result, DeliveredMessage):
+        if await publish(self._open(), asking.body, properties, asking.queue, mandatory=True):
             asking.confirmed = True
         elif not asking.confirmed:
             _fail(asking, NobodyThere())

@@ -1,11 +1,19 @@
 """Connections to the broker that come back by themselves, and what a send over one may fail with."""
 
 import asyncio
+from typing import cast
 
 import aio_pika
+import aiormq
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
+from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError
+from pamqp.commands import Basic
 from yarl import URL
+
+Properties = Basic.Properties
+TRANSIENT = 1
+"""The delivery mode of all messages."""
 
 LOST = (AMQPError, ConnectionError, RuntimeError)
 """What aio-pika raises while a connection or channel is away; `RuntimeError` includes its invalid state."""
@@ -33,6 +41,33 @@ async def open_channel(connection: AbstractRobustConnection, *, confirms: bool) 
     await channel.initialize()
     assert isinstance(channel, AbstractRobustChannel)
     return channel
+
+
+async def publish(
+    channel: AbstractRobustChannel,
+    body: bytes,
+    properties: Properties,
+    key: str,
+    *,
+    exchange: str = "",
+    mandatory: bool = False,
+) -> bool:
+    """Send one message and, on a channel with confirms, wait for the broker's word; False when it found no queue for it.
+
+    While the broker blocks its publishers this waits, so nothing piles up in memory; the caller has the deadline. Raises
+    DeliveryError when the queue refuses the message, and what LOST says.
+    """
+    underlay = cast(aiormq.Channel, await channel.get_underlay_channel())
+    await underlay.connection.ready()
+    result = await underlay.basic_publish(
+        body, exchange=exchange, routing_key=key, properties=properties, mandatory=mandatory, wait=False
+    )
+    return not isinstance(result, DeliveredMessage)
+
+
+def milliseconds(seconds: float) -> str:
+    """Return AMQP's `expiration`: never 0, which would mean at once."""
+    return str(max(1, int(seconds * 1000)))
 
 
 async def usable(channel: AbstractRobustChannel) -> None:

@@ -9,8 +9,8 @@ import time
 from functools import cache
 from uuid import UUID
 
-from aio_pika import Message as AmqpMessage
 from aio_pika.abc import AbstractIncomingMessage
+from pamqp.common import FieldTable
 from pydantic import ValidationError
 
 from contracts.actor import Actor
@@ -19,6 +19,7 @@ from contracts.handled import Envelope
 from contracts.ids import CommandId
 from contracts.message import CONTRACT_VERSION, Message
 from services.bus.call import Call, new_traceparent
+from services.bus.connection import TRANSIENT, Properties, milliseconds
 from services.bus.queues import REPLY_PREFIX
 
 LONGEST = 60.0
@@ -47,17 +48,11 @@ def as_json(message: Message) -> bytes:
 
 
 def outgoing(
-    name: str,
-    body: bytes,
-    call: Call,
-    *,
-    remaining: float,
-    reply_to: str | None = None,
-    correlation_id: str | None = None,
-) -> AmqpMessage:
-    """Return the message of a command that has `remaining` seconds, and where its reply goes, if it is answered."""
-    headers: dict[str, str | int] = {
-        "remainingMs": int(remaining * 1000),
+    name: str, call: Call, *, remaining: float, reply_to: str | None = None, correlation_id: str | None = None
+) -> Properties:
+    """Return what goes beside the body of a command that has `remaining` seconds, and where its reply goes, if it is answered."""
+    headers: FieldTable = {
+        "remainingMs": max(0, int(remaining * 1000)),
         "tenant": call.tenant,
         "meeting": call.meeting,
         "actor": call.actor.model_dump_json(by_alias=True, exclude_none=True),
@@ -67,13 +62,13 @@ def outgoing(
     }
     if call.epoch is not None:
         headers["epoch"] = call.epoch
-    return AmqpMessage(
-        body,
+    return Properties(
         content_type="application/json",
-        type=name,
+        delivery_mode=TRANSIENT,
+        message_type=name,
         message_id=str(call.command_id),
-        expiration=max(remaining, 0.001),
-        headers=dict(headers),
+        expiration=milliseconds(remaining),
+        headers=headers,
         reply_to=reply_to,
         correlation_id=correlation_id,
     )

@@ -8,9 +8,9 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from aio_pika.abc import AbstractExchange, AbstractMessage, AbstractRobustConnection
+from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
 
-from services.bus.connection import lost_by_peer, open_channel
+from services.bus.connection import Properties, lost_by_peer, open_channel, publish
 from services.bus.metrics import DROPPED
 
 _ROOM = 1_000
@@ -18,7 +18,8 @@ _ROOM = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    message: AbstractMessage
+    body: bytes
+    properties: Properties
     key: str
     until: float
 
@@ -34,8 +35,7 @@ class Outbox:
     async def start(self, connection: AbstractRobustConnection, exchange: str = "") -> None:
         """Open the channel and begin to write. The exchange must exist."""
         channel = await open_channel(connection, confirms=False)
-        to = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
-        self._writer = asyncio.create_task(self._write(to), name=f"outbox to {exchange or 'queues'}")
+        self._writer = asyncio.create_task(self._write(channel, exchange), name=f"outbox to {exchange or 'queues'}")
 
     async def stop(self, within: float = 1.0) -> None:
         """Write what waits, for at most `within` seconds, then end."""
@@ -48,21 +48,21 @@ class Outbox:
         await asyncio.gather(self._writer, return_exceptions=True)
         self._writer = None
 
-    def post(self, message: AbstractMessage, key: str, *, within: float) -> bool:
+    def post(self, body: bytes, properties: Properties, key: str, *, within: float) -> bool:
         """Queue a message that is worthless after `within` seconds; False when there is no room."""
         try:
-            self._letters.put_nowait(_Letter(message, key, time.monotonic() + within))
+            self._letters.put_nowait(_Letter(body, properties, key, time.monotonic() + within))
         except asyncio.QueueFull:
             self._dropped.inc()
             return False
         return True
 
-    async def _write(self, exchange: AbstractExchange) -> None:
+    async def _write(self, channel: AbstractRobustChannel, exchange: str) -> None:
         while True:
             letter = await self._letters.get()
             try:
                 async with asyncio.timeout(letter.until - time.monotonic()):
-                    await exchange.publish(letter.message, letter.key, mandatory=False)
+                    await publish(channel, letter.body, letter.properties, letter.key, exchange=exchange)
             except TimeoutError:
                 self._dropped.inc()
             except BaseException as error:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import Generic
 
 import structlog
-from aio_pika import Message as AmqpMessage
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustConnection
 from aiormq.exceptions import ChannelPreconditionFailed
 
@@ -20,7 +19,17 @@ from contracts.failure import Failure, Internal, InvalidRequest, KendraError, Me
 from contracts.handled import Envelope
 from contracts.message import CONTRACT_VERSION, Message
 from services.bus.call import Call
-from services.bus.connection import LOST, connect, lost_by_peer, open_channel, usable
+from services.bus.connection import (
+    LOST,
+    TRANSIENT,
+    Properties,
+    connect,
+    lost_by_peer,
+    milliseconds,
+    open_channel,
+    publish,
+    usable,
+)
 from services.bus.consumer import Consumer
 from services.bus.envelope import as_json, may_be_answered, received
 from services.bus.handling import Handlers, Handling, Outcome, World
@@ -107,7 +116,7 @@ class Serving(Generic[World]):
         while True:
             while (message := await self._consumer.take()) is not None:
                 await self._refuse(message, MediaServerUnavailable())
-                await message.ack()
+                await _settle(message)
             channel = await open_channel(self._publishing, confirms=False)
             try:
                 await channel.queue_delete(self._queue.name, if_empty=True)
@@ -181,29 +190,28 @@ class Serving(Generic[World]):
         """Send a reply while its asker waits. Nobody is told when it cannot be sent: the asker repeats, or gives up."""
         assert self._replies is not None
         remaining = deadline - time.monotonic()
-        reply = AmqpMessage(
-            body,
+        properties = Properties(
             content_type="application/json",
-            type=name,
+            delivery_mode=TRANSIENT,
+            message_type=name,
             message_id=message.message_id,
             correlation_id=message.correlation_id,
-            expiration=max(remaining, 0.001),
+            expiration=milliseconds(remaining),
             headers={"contractVersion": CONTRACT_VERSION},
         )
         with suppress(TimeoutError):
             async with asyncio.timeout(remaining):
-                while not await self._sent(reply, message.reply_to or ""):
+                while not await self._sent(body, properties, message.reply_to or ""):
                     await usable(self._replies)
 
-    async def _sent(self, reply: AmqpMessage, queue: str) -> bool:
+    async def _sent(self, body: bytes, properties: Properties, queue: str) -> bool:
         assert self._replies is not None
         try:
-            await self._replies.default_exchange.publish(reply, queue, mandatory=False)
+            return await publish(self._replies, body, properties, queue)
         except BaseException as error:
             if not lost_by_peer(error):
                 raise
             return False
-        return True
 
 
 def _answer(outcome: Outcome) -> Message | None:
@@ -212,5 +220,10 @@ def _answer(outcome: Outcome) -> Message | None:
 
 async def _settle(message: AbstractIncomingMessage, *, dead: bool = False) -> None:
     """Acknowledge, or dead-letter. On a channel that is gone the broker has the message again, and whoever gets it finds its id used."""
+    if message.delivery_tag is None:
+        return
     with suppress(*LOST):
-        await (message.reject(requeue=False) if dead else message.ack())
+        if dead:
+            await message.channel.basic_reject(message.delivery_tag, requeue=False, wait=False)
+        else:
+            await message.channel.basic_ack(message.delivery_tag, wait=False)
