@@ -1,0 +1,177 @@
+"""The map of the plane: datagrams to transports, orders to streams. Pure: bytes and `now` in, bytes and events out.
+
+Only ICE checks are read from an address that no authenticated check came from. Whatever a datagram holds, it is counted
+and dropped at most; an exception is a bug of ours, for the caller to count.
+"""
+
+from collections.abc import Callable
+
+from contracts.ids import ConsumerId, ProducerId, TransportId
+from sfu.plane import seat
+from sfu.plane.reference.ice import Address, addressee, parse_check
+from sfu.plane.reference.inbound import SILENCE, Inbound
+from sfu.plane.reference.outbound import Outbound
+from sfu.plane.reference.srtp import Srtp
+from sfu.plane.reference.transport import Transport
+from sfu.plane.reference.twcc import INTERVAL
+
+CONSENT_TIMEOUT = 30.0
+
+
+class Core:
+    """All transports and streams of a worker."""
+
+    def __init__(
+        self, send: Callable[[bytes, Address], None], emit: seat.Listener, consent_timeout: float = CONSENT_TIMEOUT
+    ) -> None:
+        self.stats = seat.PlaneStats()
+        self.transports: dict[TransportId, Transport] = {}
+        self.producers: dict[ProducerId, Inbound] = {}
+        self.consumers: dict[ConsumerId, Outbound] = {}
+        self._by_fragment: dict[str, Transport] = {}
+        self._by_address: dict[Address, Transport] = {}
+        self._deliver, self._emit, self._consent_timeout = send, emit, consent_timeout
+        self._fed_back_at, self._reported_at, self._counted = 0.0, 0.0, (0, 0)
+
+    def datagram(self, data: bytes, address: Address, now: float) -> None:
+        """Take what came from the network."""
+        self.stats.packets_received += 1
+        self.stats.bytes_received += len(data)
+        first = data[0] if data else 255
+        transport = self._by_address.get(address)
+        if first < 4:
+            self._check(data, address, now)
+        elif transport is not None and 20 <= first < 64:
+            transport.stats.bytes_received += len(data)
+            self._emit(seat.DatagramReceived(transport.name, data))
+        elif transport is not None and 128 <= first < 192:
+            transport.stats.bytes_received += len(data)
+            if not transport.media(data, now):
+                transport.stats.packets_discarded += 1
+        else:
+            self.stats.discarded += 1
+
+    def _check(self, data: bytes, address: Address, now: float) -> None:
+        check = parse_check(data)
+        transport = self._by_fragment.get(addressee(check)) if check else None
+        was = (transport.ice.selected, transport.ice.nominated) if transport else None
+        checked = transport.ice.check(check, address, now) if transport and check else None
+        if checked is None or transport is None:
+            self.stats.discarded += 1
+            return
+        self._send(checked.reply, address)
+        if checked.dropped and self._by_address.get(checked.dropped) is transport:
+            del self._by_address[checked.dropped]
+        if checked.retired:
+            self._by_fragment.pop(checked.retired, None)
+        if address in transport.ice.tuples:
+            self._by_address[address] = transport
+        if transport.ice.selected and was != (transport.ice.selected, transport.ice.nominated):
+            self._emit(seat.IceSelected(transport.name, transport.ice.selected, transport.ice.nominated))
+
+    def _send(self, data: bytes, address: Address) -> None:
+        self.stats.packets_sent += 1
+        self.stats.bytes_sent += len(data)
+        self._deliver(data, address)
+
+    def order(self, order: seat.Order, now: float) -> None:
+        """Carry out an order."""
+        match order:
+            case seat.OpenTransport(name, ice):
+                self.transports[name] = self._by_fragment[ice.username_fragment] = Transport(
+                    name, ice, self._send, self._emit
+                )
+            case seat.RestartIce(name, ice):
+                ended = self.transports[name].ice.restart(ice)
+                self._by_fragment.pop(ended or "", None)
+                self._by_fragment[ice.username_fragment] = self.transports[name]
+            case seat.CloseTransport(name):
+                self._forget_addresses(self.transports[name])
+                for fragment in self.transports.pop(name).ice.fragments():
+                    self._by_fragment.pop(fragment, None)
+            case seat.SecureTransport(name):
+                self.transports[name].srtp = Srtp(order)
+                for consumer, source in self.transports[name].outbounds.values():
+                    self._begin(consumer, source, now)
+            case seat.SendDatagram(name, data):
+                self.transports[name].send(data)
+            case seat.AddProducer() | seat.RemoveProducer() | seat.PauseProducer() | seat.ResumeProducer():
+                self._producer(order)
+            case seat.RequestKeyFrame(producer):
+                self.producers[producer].key_frames.ask()
+                self.producers[producer].repair(now)
+            case _:
+                self._consumer(order, now)
+
+    def _producer(
+        self, order: seat.AddProducer | seat.RemoveProducer | seat.PauseProducer | seat.ResumeProducer
+    ) -> None:
+        match order:
+            case seat.AddProducer():
+                transport = self.transports[order.transport]
+                self.producers[order.producer] = Inbound(order, transport.send_rtcp)
+                transport.add(self.producers[order.producer])
+            case seat.PauseProducer(name):
+                self.producers[name].pause()
+            case seat.ResumeProducer(name):
+                self.producers[name].resume()
+            case seat.RemoveProducer(name):
+                stream = self.producers.pop(name)
+                self.transports[stream.order.transport].remove(stream)
+
+    def _consumer(
+        self, order: seat.AddConsumer | seat.RemoveConsumer | seat.PauseConsumer | seat.ResumeConsumer, now: float
+    ) -> None:
+        if isinstance(order, seat.AddConsumer):
+            transport, source = self.transports[order.transport], self.producers[order.producer]
+            added = Outbound(order, dict(source.order.extensions), source.order.kind == "video", transport.send_rtp)
+            self.consumers[order.consumer] = added
+            transport.outbounds[order.ssrc] = (added, source)
+            source.outbounds.append(added)
+            self._begin(added, source, now)
+            return
+        consumer = self.consumers[order.consumer]
+        source = self.producers[consumer.order.producer]
+        if isinstance(order, seat.RemoveConsumer):
+            del self.consumers[order.consumer], self.transports[consumer.order.transport].outbounds[consumer.order.ssrc]
+            source.outbounds.remove(consumer)
+            return
+        consumer.paused = isinstance(order, seat.PauseConsumer)
+        self._begin(consumer, source, now)
+
+    def _begin(self, consumer: Outbound, source: Inbound, now: float) -> None:
+        consumer.synced, consumer.secured = False, self.transports[consumer.order.transport].srtp is not None
+        if consumer.secured and not consumer.paused and source.gated:
+            source.key_frames.ask()
+            source.repair(now)
+
+    def _forget_addresses(self, transport: Transport) -> None:
+        for address in transport.ice.tuples:
+            if self._by_address.get(address) is transport:
+                del self._by_address[address]
+        transport.ice.tuples, transport.ice.selected = [], None
+
+    def tick(self, now: float) -> None:
+        """Do what time asks for; call each 20 ms or so."""
+        for stream in self.producers.values():
+            if stream.needs_repair:
+                stream.repair(now)
+        if now - self._fed_back_at >= INTERVAL:
+            self._fed_back_at = now
+            for transport in self.transports.values():
+                transport.every_100_ms(now)
+        if now - self._reported_at >= 1.0:
+            self._every_second(now)
+
+    def _every_second(self, now: float) -> None:
+        elapsed, self._reported_at = max(1.0, now - self._reported_at), now
+        sent, size = self.stats.packets_sent, self.stats.bytes_sent
+        self.stats.packets_per_second = int((sent - self._counted[0]) / elapsed)
+        self.stats.bytes_sent_per_second = int((size - self._counted[1]) / elapsed)
+        self._counted = (sent, size)
+        for transport in list(self.transports.values()):
+            transport.every_second(now, SILENCE)
+            if transport.ice.alive_at is not None and now - transport.ice.alive_at >= self._consent_timeout:
+                transport.ice.alive_at = None
+                self._forget_addresses(transport)
+                self._emit(seat.IceLost(transport.name))

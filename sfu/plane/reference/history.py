@@ -1,0 +1,31 @@
+"""What was sent lately, to be sent again: bounded by count and by age. A packet is resent byte for byte or wrapped, never rewritten."""
+
+MAX_PACKETS = 1000
+
+
+class History:
+    """Sent packets, in plain, by sequence number (mod 2^16)."""
+
+    def __init__(self, max_age: float) -> None:
+        self._max_age = max_age
+        self._sent: dict[int, tuple[bytes, float]] = {}
+        self._resent: dict[int, float] = {}
+
+    def add(self, sequence: int, packet: bytes, now: float) -> None:
+        """Remember a packet; forget what is too old or too much."""
+        self._sent.pop(sequence, None)
+        self._sent[sequence] = (packet, now)
+        while True:
+            oldest = next(iter(self._sent))
+            if len(self._sent) <= MAX_PACKETS and now - self._sent[oldest][1] <= self._max_age:
+                return
+            del self._sent[oldest]
+            self._resent.pop(oldest, None)
+
+    def again(self, sequence: int, now: float, pause: float) -> bytes | None:
+        """Return a packet to send again; None if it is gone, too old, or was resent less than `pause` seconds ago."""
+        packet, at = self._sent.get(sequence, (None, 0.0))
+        if packet is None or now - at > self._max_age or now - self._resent.get(sequence, -pause) < pause:
+            return None
+        self._resent[sequence] = now
+        return packet

@@ -1,0 +1,148 @@
+"""A stream that comes in: found by its SSRC or MID, counted, repaired (NACK, RTX), handed to its consumers in the order it came."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sfu.plane.reference import rtcp
+from sfu.plane.reference.keyframe import KeyFrameRequests, begins_key_frame, recognizable
+from sfu.plane.reference.nack import NackGenerator
+from sfu.plane.reference.outbound import Arrival, Outbound
+from sfu.plane.reference.reception import Reception
+from sfu.plane.reference.rtp import RtpPacket
+from sfu.plane.seat import AddProducer, StreamStats
+
+SILENCE = 2.0
+
+
+class Inbound:
+    """One producer's stream. A late packet counts only if it was missing, so nothing is forwarded twice."""
+
+    def __init__(self, order: AddProducer, feedback: Callable[[bytes], None]) -> None:
+        self.order, self.paused, self.outbounds = order, order.paused, list[Outbound]()
+        self.ssrc, self.rtx_ssrc = order.ssrc, order.rtx_ssrc
+        self.stats = StreamStats(mime_type=order.codecs[0].mime_type)
+        self.heard_at: float | None = None
+        self.clock: tuple[int, int, float] | None = None
+        """The last sender report: NTP time, RTP timestamp, when it came."""
+        self.key_frames, self._nack, self._reception = KeyFrameRequests(), NackGenerator(), Reception()
+        self._feedback = feedback
+        self._codecs = {codec.payload_type: codec for codec in order.codecs}
+        self._rtx = {codec.rtx_payload_type: codec for codec in order.codecs if codec.rtx_payload_type is not None}
+        self.gated = order.kind == "video" and recognizable(order.codecs[0].mime_type)
+        self._full_requests, self._counted = 0, 0
+
+    def latch(self, packet: RtpPacket) -> bool:
+        """Take a stream that named our MID, if that SSRC is not known yet and the payload type is ours."""
+        if self.ssrc is None and packet.payload_type in self._codecs:
+            self.ssrc = packet.ssrc
+        elif self.rtx_ssrc is None and packet.payload_type in self._rtx:
+            self.rtx_ssrc = packet.ssrc
+        return packet.ssrc in (self.ssrc, self.rtx_ssrc)
+
+    def receive(self, packet: RtpPacket, now: float) -> None:
+        """Take a packet of the stream or of its retransmissions."""
+        self.stats.packet_count += 1
+        self.stats.byte_count += len(packet.payload)
+        codec = (
+            self._codecs.get(packet.payload_type) if packet.ssrc == self.ssrc else self._rtx.get(packet.payload_type)
+        )
+        extended: int | None = None
+        if codec and packet.ssrc == self.ssrc:
+            extended = self._reception.received(packet.sequence, packet.timestamp, codec.clock_rate, now)
+        elif codec and len(packet.payload) >= 2:
+            extended = self._unwrap(packet, codec.payload_type)
+        if codec is None or extended is None:
+            self.stats.packets_discarded += 1
+            return
+        self.heard_at = now
+        key_frame = begins_key_frame(codec.mime_type, packet.payload)
+        if self.paused:
+            return
+        newest = extended == self._reception.highest
+        if self._nack.overflows(extended):
+            self.key_frames.ask()
+        if not self._nack.received(extended, key_frame, now):
+            self.stats.packets_discarded += 1
+            return
+        if key_frame and newest:
+            self.key_frames.arrived()
+        arrival = Arrival(packet, codec.mapped_payload_type, extended, newest, key_frame or not self.gated)
+        for outbound in self.outbounds:
+            if not outbound.forward(arrival, now):
+                self.key_frames.ask()
+        if self.key_frames.wanted:
+            self.repair(now)
+
+    def _unwrap(self, packet: RtpPacket, payload_type: int) -> int | None:
+        """Undo RFC 4588 in place; None unless the original was missing (senders probe with copies and padding)."""
+        self.stats.packets_retransmitted += 1
+        packet.sequence = int.from_bytes(packet.payload[:2], "big")
+        extended = self._reception.extend(packet.sequence)
+        if extended not in self._nack.missing:
+            return None
+        packet.payload, packet.payload_type = packet.payload[2:], payload_type
+        self.stats.packets_repaired += 1
+        self._reception.recovered()
+        return extended
+
+    def repair(self, now: float) -> None:
+        """Send what is due: NACK for missing packets, a key frame request if somebody waits and the stream flows."""
+        if self.ssrc is None or self.paused or self.heard_at is None or now - self.heard_at > SILENCE:
+            return
+        missing, in_vain = self._nack.due(now) if self._nack.missing else ([], False)
+        if missing and self.order.nack:
+            self.stats.nack_count += 1
+            self.stats.nack_packet_count += len(missing)
+            self._feedback(rtcp.write_nack(self.ssrc, [each & 0xFFFF for each in missing]))
+        if in_vain and self.gated:
+            self.key_frames.ask()
+        if self.key_frames.due(now):
+            self._request_key_frame(self.ssrc)
+
+    @property
+    def needs_repair(self) -> bool:
+        """Whether `repair` could have something to do."""
+        return self.key_frames.wanted or bool(self._nack.missing)
+
+    def _request_key_frame(self, ssrc: int) -> None:
+        if self.order.pli:
+            self.stats.pli_count += 1
+            self._feedback(rtcp.write_key_frame_request(ssrc))
+        elif self.order.fir:
+            self.stats.fir_count += 1
+            self._full_requests += 1
+            self._feedback(rtcp.write_key_frame_request(ssrc, self._full_requests))
+
+    def pause(self) -> None:
+        """Forward nothing; count on."""
+        self.paused = True
+        self._nack = NackGenerator()
+
+    def resume(self) -> None:
+        """Forward from the next key frame on."""
+        self.paused = False
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Make every consumer wait for a key frame, and ask for one."""
+        for outbound in self.outbounds:
+            outbound.synced = False
+        self.key_frames.wanted = self.gated
+
+    def sender_reported(self, report: rtcp.SenderReport, now: float) -> None:
+        """Keep the sender's clock, for our own reports to it and for its receivers'."""
+        self.clock = (report.ntp, report.timestamp, now)
+        self._reception.sender_reported(report.ntp, now)
+
+    def report(self, now: float) -> rtcp.Report | None:
+        """Return the block of this second's receiver report, and settle the second's rates."""
+        self.stats.bitrate, self._counted = (self.stats.byte_count - self._counted) * 8, self.stats.byte_count
+        return self._reception.report(self.ssrc, now) if self.ssrc is not None else None
+
+    def snapshot(self) -> StreamStats:
+        """Return the counters as they are."""
+        reception = self._reception
+        return replace(
+            self.stats, ssrc=self.ssrc or 0, rtx_ssrc=self.rtx_ssrc, packets_lost=max(0, reception.lost),
+            fraction_lost=reception.fraction_lost, jitter=reception.jitter,
+        )  # fmt: skip

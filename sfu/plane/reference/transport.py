@@ -1,0 +1,157 @@
+"""One transport of the plane: its 5-tuples, its keys, and the streams in both directions that its packets are told apart into."""
+
+from collections.abc import Callable
+
+from contracts.ids import TransportId
+from sfu.plane.reference import rtcp, rtp
+from sfu.plane.reference.ice import Address, IceLite
+from sfu.plane.reference.inbound import Inbound
+from sfu.plane.reference.outbound import MID, Outbound
+from sfu.plane.reference.srtp import Srtp
+from sfu.plane.reference.twcc import TransportCc
+from sfu.plane.seat import IceCredentials, StreamSilent, StreamStarted, TransportStats
+
+TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+Emit = Callable[[StreamStarted | StreamSilent], None]
+
+
+class Transport:
+    """Packets in and out of one peer. Media is taken only when the keys are there."""
+
+    def __init__(
+        self, name: TransportId, ice: IceCredentials, send: Callable[[bytes, Address], None], emit: Emit
+    ) -> None:
+        self.name, self.ice, self.stats = name, IceLite(ice), TransportStats()
+        self.srtp: Srtp | None = None
+        self.outbounds: dict[int, tuple[Outbound, Inbound]] = {}
+        self._inbounds: dict[int, Inbound] = {}
+        self._mids: dict[str, Inbound] = {}
+        self._mid_id: int | None = None
+        self._transport_cc_id: int | None = None
+        self._transport_cc, self._media_ssrc = TransportCc(), 0
+        self._send, self._emit = send, emit
+
+    def add(self, stream: Inbound) -> None:
+        """Tell this stream's packets apart from now on."""
+        order = stream.order
+        self._inbounds.update((ssrc, stream) for ssrc in (order.ssrc, order.rtx_ssrc) if ssrc is not None)
+        if order.mid is not None:
+            self._mids[order.mid] = stream
+            self._mid_id = order.extensions.get(MID, self._mid_id)
+        if order.transport_cc:
+            self._transport_cc_id = order.extensions.get(TRANSPORT_CC, self._transport_cc_id)
+
+    def remove(self, stream: Inbound) -> None:
+        """Forget a stream."""
+        self._inbounds = {ssrc: each for ssrc, each in self._inbounds.items() if each is not stream}
+        self._mids = {mid: each for mid, each in self._mids.items() if each is not stream}
+
+    def send(self, datagram: bytes) -> None:
+        """Send to the selected 5-tuple, if there is one."""
+        if self.ice.selected is not None:
+            self.stats.bytes_sent += len(datagram)
+            self._send(datagram, self.ice.selected)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Seal and send RTCP."""
+        sealed = self.srtp.seal(packet, rtcp=True) if self.srtp else None
+        if sealed:
+            self.send(sealed)
+
+    def send_rtp(self, packet: bytes, retransmission: bool) -> None:
+        """Seal and send RTP."""
+        sealed = self.srtp.seal(packet, rtcp=False) if self.srtp else None
+        if not sealed:
+            return
+        if retransmission:
+            self.stats.rtx_bytes_sent += len(packet)
+        else:
+            self.stats.rtp_bytes_sent += len(packet)
+        self.send(sealed)
+
+    def media(self, data: bytes, now: float) -> bool:
+        """Take an SRTP or SRTCP packet; False if it was nothing for us (RFC 5761 §4 tells the two apart)."""
+        is_rtcp = len(data) > 1 and 192 <= data[1] <= 223
+        plain = self.srtp.open(data, is_rtcp) if self.srtp and len(data) >= 12 else None
+        if plain is None:
+            return False
+        self.ice.alive_at = now
+        if is_rtcp:
+            for each in rtcp.parse(plain):
+                self._rtcp(each, now)
+            return True
+        packet = rtp.parse(plain)
+        return packet is not None and self._rtp(packet, len(plain), now)
+
+    def _rtp(self, packet: rtp.RtpPacket, size: int, now: float) -> bool:
+        if self._transport_cc_id is not None:
+            wide = packet.extension(self._transport_cc_id)
+            if wide is not None and len(wide) == 2:
+                self._transport_cc.received(int.from_bytes(wide, "big"), now)
+                self._media_ssrc = packet.ssrc
+        stream = self._inbounds.get(packet.ssrc) or self._latch(packet)
+        if stream is None:
+            return False
+        if packet.ssrc == stream.ssrc:
+            self.stats.rtp_bytes_received += size
+            if stream.heard_at is None:
+                self._emit(StreamStarted(stream.order.producer))
+        else:
+            self.stats.rtx_bytes_received += size
+        stream.receive(packet, now)
+        return True
+
+    def _latch(self, packet: rtp.RtpPacket) -> Inbound | None:
+        mid = packet.extension(self._mid_id) if self._mid_id is not None else None
+        stream = self._mids.get(mid.decode("ascii", "replace")) if mid else None
+        if stream is None or not stream.latch(packet):
+            return None
+        self._inbounds[packet.ssrc] = stream
+        return stream
+
+    def _rtcp(self, packet: rtcp.Rtcp, now: float) -> None:
+        if isinstance(packet, rtcp.Goodbye):
+            for stream in {self._inbounds[ssrc] for ssrc in packet.ssrcs if ssrc in self._inbounds}:
+                self._silence(stream, goodbye=True)
+        elif isinstance(packet, rtcp.SenderReport):
+            if packet.ssrc in self._inbounds and self._inbounds[packet.ssrc].ssrc == packet.ssrc:
+                self._inbounds[packet.ssrc].sender_reported(packet, now)
+        elif packet.ssrc in self.outbounds:
+            self._feedback(packet, *self.outbounds[packet.ssrc], now)
+
+    def _feedback(
+        self, packet: rtcp.Report | rtcp.Nack | rtcp.KeyFrameRequest, to: Outbound, source: Inbound, now: float
+    ) -> None:
+        if isinstance(packet, rtcp.Report):
+            to.reported(packet, now)
+        elif isinstance(packet, rtcp.Nack):
+            to.nacked(packet.sequences, now)
+        else:
+            to.stats.pli_count += not packet.full
+            to.stats.fir_count += packet.full
+            source.key_frames.ask()
+            source.repair(now)
+
+    def _silence(self, stream: Inbound, goodbye: bool) -> None:
+        if stream.heard_at is not None:
+            stream.heard_at = None
+            self._emit(StreamSilent(stream.order.producer, goodbye))
+
+    def every_100_ms(self, now: float) -> None:
+        """Send transport-wide feedback."""
+        for body in self._transport_cc.feedback(now):
+            self.send_rtcp(rtcp.write_transport_cc(self._media_ssrc, body))
+
+    def every_second(self, now: float, silence: float) -> None:
+        """Send this second's reports; notice streams that fell silent."""
+        reports = []
+        for stream in set(self._inbounds.values()):
+            if stream.heard_at is not None and now - stream.heard_at > silence:
+                self._silence(stream, goodbye=False)
+            reports.append(stream.report(now))
+        for packet in rtcp.write_receiver_reports([each for each in reports if each]):
+            self.send_rtcp(packet)
+        for outbound, source in self.outbounds.values():
+            report = outbound.report(source.clock, source.order.codecs[0].clock_rate, now)
+            if report:
+                self.send_rtcp(report)

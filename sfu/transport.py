@@ -1,0 +1,287 @@
+"""A transport: ICE-lite, DTLS and the streams of one participant's direction.
+
+It closes by order (`close`) or because its peer is gone: DTLS closed or failed, consent lost. Then it closes itself and
+everything on it first, and tells `on_closed`, who learns from `close()` what went. CLOSING.md has the whole story.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import JsonValue
+
+from contracts.ids import ConsumerId, ProducerId, TransportId
+from contracts.rtp import DtlsParameters, IceCandidate, IceParameters, Kind, RtpCapabilities, RtpParameters
+from sfu import ortc, random_numbers, streams
+from sfu.closed import Closed
+from sfu.consumer import Consumer
+from sfu.errors import InvalidRtpParameters, InvalidState, UnsupportedCodec
+from sfu.ortc_shapes import RtpParametersJson
+from sfu.plane import seat
+from sfu.producer import Producer
+from sfu.stats import JsonObject, transport_stats
+from sfu.supported import ABS_SEND_TIME, TRANSPORT_WIDE_CC
+from sfu.webrtc import FINGERPRINT_ALGORITHMS, HANDSHAKE_TIMEOUT, Dtls
+
+if TYPE_CHECKING:
+    from sfu.router import Router
+
+logger = logging.getLogger(__name__)
+
+IceState = Literal["new", "connected", "completed", "disconnected"]
+DtlsState = Literal["new", "connecting", "connected", "failed", "closed"]
+MAX_PRODUCERS = 256
+NOT_TO_CONSUMERS = {ABS_SEND_TIME, TRANSPORT_WIDE_CC}
+"""The reference plane does not estimate bandwidth; to negotiate these would only cost the receivers reports."""
+
+
+class WebRtcTransport:
+    """Made by `Router.create_webrtc_transport`, and answers ICE checks from then on."""
+
+    def __init__(self, router: Router, transport_id: TransportId) -> None:
+        worker = router.worker
+        self.id = transport_id
+        self.router = router
+        self.plane = worker.plane
+        self.producers: dict[ProducerId, Producer] = {}
+        self.consumers: dict[ConsumerId, Consumer] = {}
+        self.ice_state: IceState = "new"
+        self.dtls_state: DtlsState = "new"
+        self.on_closed: Callable[[WebRtcTransport, str], None] | None = None
+        self.ice_selected: tuple[str, int] | None = None
+        self.dtls_parameters = DtlsParameters(role="auto", fingerprints=worker.certificate.fingerprints())
+        self.ice_candidates: list[IceCandidate] = self.plane.candidates()
+        credentials = random_numbers.ice_credentials(worker.random)
+        self.ice_parameters = _ice_parameters(credentials)
+        self._random = worker.random
+        self._loop = asyncio.get_running_loop()
+        self._peer: DtlsParameters | None = None
+        self._handshaking = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._cname: str | None = None
+        self._next_mid = 0
+        self._outcome: Closed | None = None
+        self._dtls = Dtls(worker.certificate, self._send_dtls, self._keyed, self._dtls_changed)
+        self.plane.order(seat.OpenTransport(transport_id, credentials))
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or its router, or it closed by itself."""
+        return self._outcome is not None
+
+    def timestamp(self) -> int:
+        """Return the loop's clock in milliseconds, for stats."""
+        return int(self._loop.time() * 1000)
+
+    async def connect(self, dtls_parameters: DtlsParameters) -> None:
+        """Learn who the peer is; the handshake goes on by itself.
+
+        A peer that says "server" gets a client, any other a server. The same parameters again are fine.
+        Raises InvalidState (closed, other parameters than before), InvalidRtpParameters (no fingerprint that can be verified).
+        """
+        self._check_open()
+        if self._peer is not None:
+            if self._peer == dtls_parameters:
+                return
+            raise InvalidState(f"transport {self.id} is connected already, with other DTLS parameters")
+        if not any(each.algorithm.lower() in FINGERPRINT_ALGORITHMS for each in dtls_parameters.fingerprints):
+            raise InvalidRtpParameters("dtlsParameters has no fingerprint of a known algorithm")
+        self._peer = dtls_parameters
+        self.dtls_state = "connecting"
+        self._shake_hands()
+
+    def restart_ice(self) -> IceParameters:
+        """Make new ICE credentials; the old ones hold until a check uses the new. Raises InvalidState (closed)."""
+        self._check_open()
+        credentials = random_numbers.ice_credentials(self._random)
+        self.ice_parameters = _ice_parameters(credentials)
+        self.plane.order(seat.RestartIce(self.id, credentials))
+        return self.ice_parameters
+
+    def produce(self, producer_id: ProducerId, kind: Kind, rtp_parameters: RtpParameters, paused: bool) -> Producer:
+        """Take one stream in. Nothing is changed when it raises.
+
+        Raises InvalidState (closed, the id is taken, too many), InvalidRtpParameters (malformed, or an ssrc or mid of
+        another producer on this transport), UnsupportedCodec (unknown to the router, or simulcast or SVC).
+        """
+        self._check_open()
+        if producer_id in self.router.worker.producers or len(self.producers) >= MAX_PRODUCERS:
+            raise InvalidState(f"producer {producer_id} exists already, or the transport has {MAX_PRODUCERS}")
+        given = rtp_parameters.as_json()
+        negotiated = ortc.negotiate_producer(
+            kind.value, given, self.router.rtp_capabilities, lambda: random_numbers.ssrc(self._random)
+        )
+        if negotiated.type != "simple":
+            raise UnsupportedCodec(f"this packet plane forwards one stream a producer, not {negotiated.type}")
+        self._check_streams_free(negotiated.rtp_parameters)
+        order = streams.add_producer(self.id, producer_id, kind, negotiated, paused)
+        self._cname = (
+            self._cname or negotiated.rtp_parameters["rtcp"].get("cname") or random_numbers.cname(self._random)
+        )
+        producer = Producer(self, producer_id, kind, negotiated, paused)
+        producer.consumable = {**negotiated.consumable, "rtcp": {**negotiated.consumable["rtcp"], "cname": self._cname}}
+        self.plane.order(order)
+        self.producers[producer_id] = self.router.producers[producer_id] = producer
+        self.router.worker.producers[producer_id] = producer
+        return producer
+
+    def consume(
+        self, consumer_id: ConsumerId, producer_id: ProducerId, rtp_capabilities: RtpCapabilities, paused: bool
+    ) -> Consumer:
+        """Send a producer's stream to a receiver with these capabilities. Nothing is changed when it raises.
+
+        Raises InvalidState (closed, no such producer, the id is taken), InvalidRtpParameters, UnsupportedCodec.
+        """
+        self._check_open()
+        producer = self.router.producers.get(producer_id)
+        if producer is None or consumer_id in self.consumers:
+            raise InvalidState(
+                f"no producer {producer_id}" if producer is None else f"consumer {consumer_id} exists already"
+            )
+        params = self._consumer_parameters(producer, rtp_capabilities)
+        sequences = (random_numbers.first_sequence(self._random), random_numbers.first_sequence(self._random))
+        order = streams.add_consumer(
+            self.id, consumer_id, producer_id, params, first_sequences=sequences, paused=paused
+        )
+        consumer = Consumer(self, consumer_id, producer, RtpParameters.model_validate(params), paused)
+        self._next_mid += 1
+        self.consumers[consumer_id] = producer.consumers[consumer_id] = consumer
+        self.plane.order(order)
+        return consumer
+
+    def _consumer_parameters(self, producer: Producer, rtp_capabilities: RtpCapabilities) -> RtpParametersJson:
+        caps = rtp_capabilities.as_json()
+        extensions = caps.get("headerExtensions")
+        if isinstance(extensions, list):
+            wanted: list[JsonValue] = [
+                e for e in extensions if isinstance(e, dict) and e.get("uri") not in NOT_TO_CONSUMERS
+            ]
+            caps = {**caps, "headerExtensions": wanted}
+        params = ortc.consumer_rtp_parameters(producer.consumable, caps, self._free_ssrc)
+        return {**params, "mid": str(self._next_mid)}
+
+    def _free_ssrc(self) -> int:
+        """Draw an ssrc whose successor, its retransmissions', is free on this transport too."""
+        encodings = (each.rtp_parameters.encodings or [] for each in self.consumers.values())
+        taken = {encoding.ssrc or 0 for some in encodings for encoding in some}
+        while True:
+            drawn = random_numbers.ssrc(self._random)
+            if taken.isdisjoint((drawn - 1, drawn, drawn + 1)):
+                return drawn
+
+    def close(self) -> Closed:
+        """Decide to end: tell the peer, close what hangs from it. Return what closed, the same again for a second call."""
+        if self._outcome is None:
+            self._outcome = self._end()
+        return self._outcome
+
+    def parent_closed(self) -> Closed:
+        """Be told that the router closed."""
+        return self.close()
+
+    def _end(self) -> Closed:
+        self._outcome = Closed()  # closed from here on, for whoever asks meanwhile
+        closed = Closed(transports=(self,))
+        for producer in list(self.producers.values()):
+            closed += producer.parent_closed()
+        for consumer in list(self.consumers.values()):
+            closed += consumer.parent_closed()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._dtls.close()
+        self.dtls_state = "failed" if self.dtls_state == "failed" else "closed"
+        self.plane.order(seat.CloseTransport(self.id))
+        del self.router.transports[self.id], self.router.worker.transports[self.id]
+        return closed
+
+    def forget_producer(self, producer: Producer) -> None:
+        """Drop a producer that closed from every list that has it."""
+        for producers in (self.producers, self.router.producers, self.router.worker.producers):
+            producers.pop(producer.id, None)
+
+    def stats(self) -> list[JsonObject]:
+        """Return one object; none once closed."""
+        if self.closed:
+            return []
+        stats = transport_stats(self.id, self.timestamp(), self.plane.transport_stats(self.id))
+        stats |= {"iceRole": "controlled", "iceState": self.ice_state, "dtlsState": self.dtls_state}
+        if self.ice_selected is not None:
+            ours = self.ice_candidates[0]
+            ip, port = self.ice_selected
+            local: JsonObject = {"localAddress": ours.address, "localIp": ours.address, "localPort": ours.port}
+            stats["iceSelectedTuple"] = {**local, "remoteIp": ip, "remotePort": port, "protocol": "udp"}
+        return [stats]
+
+    def plane_event(self, event: seat.IceSelected | seat.IceLost | seat.DatagramReceived) -> None:
+        """Take what the plane tells of this transport."""
+        match event:
+            case seat.DatagramReceived(_, data):
+                self._dtls.received(data)
+            case seat.IceSelected(_, address, nominated):
+                self.ice_selected = address
+                self.ice_state = "completed" if nominated else "connected"
+                self._shake_hands()
+            case seat.IceLost():
+                self.ice_state, self.ice_selected = "disconnected", None
+                self._close_by_itself("consent_lost")
+
+    def _shake_hands(self) -> None:
+        """Start DTLS once the peer is announced; a client waits for a 5-tuple too. The deadline runs when both are there."""
+        if self._peer is None or self.dtls_state != "connecting":
+            return
+        role = "client" if self._peer.role == "server" else "server"
+        if not self._handshaking and (role == "server" or self.ice_selected is not None):
+            self._handshaking = True
+            self._dtls.start(role, self._peer.fingerprints)
+        if self._deadline is None and self.ice_selected is not None:
+            self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT, self._dtls.fail)
+
+    def _send_dtls(self, data: bytes) -> None:
+        self.plane.order(seat.SendDatagram(self.id, data))
+
+    def _keyed(self, profile: str, receive_key: bytes, send_key: bytes) -> None:
+        self.plane.order(seat.SecureTransport(self.id, profile, receive_key, send_key))
+
+    def _dtls_changed(self, state: str) -> None:
+        if state == "connected":
+            self.dtls_state = "connected"
+            if self._deadline is not None:
+                self._deadline.cancel()
+        elif state == "failed":
+            self.dtls_state = "failed"
+            self._close_by_itself("dtls_failed")
+        elif state == "closed":
+            self.dtls_state = "closed"
+            self._close_by_itself("dtls_closed")
+
+    def _close_by_itself(self, reason: str) -> None:
+        if self.closed:
+            return
+        self.close()
+        logger.info("transport %s closed: %s", self.id, reason)
+        if self.on_closed is not None:
+            try:
+                self.on_closed(self, reason)
+            except Exception:
+                logger.exception("who listens to transport %s failed", self.id)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise InvalidState(f"transport {self.id} is closed")
+
+    def _check_streams_free(self, params: RtpParametersJson) -> None:
+        """Refuse what would make packets ambiguous on this transport (RFC 8843 §9.2)."""
+        for producer in self.producers.values():
+            other = producer.rtp_parameters
+            taken = {each.ssrc for each in other.encodings or []} | {e.rtx.ssrc for e in other.encodings or [] if e.rtx}
+            if not taken.isdisjoint(streams.ssrcs(params)):
+                raise InvalidRtpParameters(f"an ssrc is used by producer {producer.id} already")
+            if other.mid and other.mid == params.get("mid"):
+                raise InvalidRtpParameters(f"mid {other.mid} is used by producer {producer.id} already")
+
+
+def _ice_parameters(credentials: seat.IceCredentials) -> IceParameters:
+    return IceParameters(username_fragment=credentials.username_fragment, password=credentials.password, ice_lite=True)

@@ -1,0 +1,135 @@
+"""A worker: one packet plane with its port and its certificate, and the routers on it. Runs on the event loop it was made on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.ids import ProducerId, RouterId, TransportId, WorkerId
+from sfu.errors import InvalidState
+from sfu.ortc import DEFAULT_CODECS
+from sfu.ortc_shapes import RtpCodecCapabilityJson
+from sfu.plane import seat
+from sfu.plane.reference.core import CONSENT_TIMEOUT
+from sfu.plane.reference.plane import ReferencePlane
+from sfu.producer import Producer
+from sfu.random_numbers import RandomBelow
+from sfu.router import Router
+from sfu.transport import WebRtcTransport
+from sfu.webrtc import Certificate
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_ID = WorkerId("worker")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Where a worker listens and which plane it has.
+
+    `port` 0 takes any; `announced_address` is what clients are told instead of `listen_ip`. `consent_timeout` is in seconds.
+    """
+
+    id: WorkerId = DEFAULT_ID
+    listen_ip: str = "127.0.0.1"
+    port: int = 0
+    announced_address: str | None = None
+    plane: Literal["reference"] = "reference"
+    consent_timeout: float = CONSENT_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLoad:
+    """How busy a worker is: streams are producers and consumers; totals since the start; rates over the last second."""
+
+    streams: int
+    transports: int
+    packets_received: int
+    packets_sent: int
+    bytes_received: int
+    bytes_sent: int
+    packets_per_second: int
+    bytes_sent_per_second: int
+    failures: int
+
+
+class Worker:
+    """`on_died` is called once if the plane cannot go on; everything on the worker is lost then, and `close` cleans up."""
+
+    def __init__(self, settings: WorkerSettings, random: RandomBelow) -> None:
+        """Bind and listen; use `create`. Raises OSError if the port is taken."""
+        self.id = settings.id
+        self.routers: dict[RouterId, Router] = {}
+        self.transports: dict[TransportId, WebRtcTransport] = {}
+        self.producers: dict[ProducerId, Producer] = {}
+        self.on_died: Callable[[BaseException], None] | None = None
+        self.closed = False
+        self.random = random
+        self.certificate = Certificate()
+        self.plane: seat.PacketPlane = ReferencePlane(
+            settings.listen_ip, settings.port, settings.announced_address, self._event, settings.consent_timeout
+        )
+
+    @classmethod
+    async def create(cls, settings: WorkerSettings, random: RandomBelow = secrets.randbelow) -> Worker:
+        """Return a worker that listens on the running loop. Raises OSError if the port is taken."""
+        return cls(settings, random)
+
+    @property
+    def port(self) -> int:
+        """The UDP port that media comes to."""
+        return self.plane.port
+
+    def create_router(
+        self, router_id: RouterId, media_codecs: Sequence[RtpCodecCapabilityJson] = DEFAULT_CODECS
+    ) -> Router:
+        """Make a router. Raises InvalidState (the id is taken, the worker is closed), InvalidRtpParameters, UnsupportedCodec."""
+        if self.closed or router_id in self.routers:
+            raise InvalidState(f"router {router_id} exists already" if not self.closed else "the worker is closed")
+        router = Router(self, router_id, media_codecs)
+        self.routers[router_id] = router
+        return router
+
+    def load(self) -> WorkerLoad:
+        """Return what the worker carries now."""
+        stats = self.plane.stats()
+        consumers = sum(len(producer.consumers) for producer in self.producers.values())
+        return WorkerLoad(
+            streams=len(self.producers) + consumers,
+            transports=len(self.transports),
+            packets_received=stats.packets_received,
+            packets_sent=stats.packets_sent,
+            bytes_received=stats.bytes_received,
+            bytes_sent=stats.bytes_sent,
+            packets_per_second=stats.packets_per_second,
+            bytes_sent_per_second=stats.bytes_sent_per_second,
+            failures=stats.failures,
+        )
+
+    async def close(self) -> None:
+        """Close the routers, telling every peer, and the port."""
+        if self.closed:
+            return
+        self.closed = True
+        for router in list(self.routers.values()):
+            router.close()
+        self.plane.close()
+        await asyncio.sleep(0)  # lets the handshakes that were cancelled end before the loop does
+
+    def _event(self, event: seat.Event) -> None:
+        """Hand an event to whom it is about; what closed meanwhile hears nothing."""
+        match event:
+            case seat.StreamStarted(producer) | seat.StreamSilent(producer):
+                if producer in self.producers:
+                    self.producers[producer].flowing = isinstance(event, seat.StreamStarted)
+            case seat.PlaneDied(reason):
+                logger.error("the packet plane of worker %s died: %r", self.id, reason)
+                if self.on_died is not None:
+                    self.on_died(reason)
+            case _:
+                if event.transport in self.transports:
+                    self.transports[event.transport].plane_event(event)
