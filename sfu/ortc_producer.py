@@ -153,9 +153,9 @@ def _agreed(codec: RtpCodecJson, router_codec: RtpCodecCapabilityJson) -> RtpCod
 
 def _mapped_stream(encoding: RtpEncodingJson, ssrc: int) -> EncodingMapping:
     stream: EncodingMapping = {"mappedSsrc": ssrc}
-    if encoding.get("rid"):
+    if "rid" in encoding:
         stream["rid"] = encoding["rid"]
-    if encoding.get("ssrc"):
+    if "ssrc" in encoding:
         stream["ssrc"] = encoding["ssrc"]
     return stream
 

@@ -60,10 +60,10 @@ def validate_rtp_parameters(params: object) -> RtpParametersJson:
         "codecs": _each(given, "codecs", "missing params.codecs", _codec_parameters),
         "headerExtensions": _each(given, "headerExtensions", "params.headerExtensions is not an array", _extension),
         "encodings": _each(given, "encodings", "params.encodings is not an array", _encoding),
-        "rtcp": _rtcp(given.get("rtcp")),
     }
+    rtcp = _optional(given, "rtcp", _is_object_or_list, "params.rtcp is not an object")
     _optional(given, "msid", _is_string, "params.msid is not a string")
-    return cast(RtpParametersJson, normalised)
+    return cast(RtpParametersJson, normalised | {"rtcp": _rtcp(rtcp)})
 
 
 def validate_sctp_stream_parameters(params: object) -> SctpStreamParametersJson:
@@ -118,14 +118,13 @@ def _codec(given: JsonObject, kind: str) -> JsonObject:
 
 
 def _codec_fmtp(parameters: JsonValue) -> JsonObject:
-    if not isinstance(parameters, dict):
-        return {}
-    for key, value in parameters.items():
+    fields = _fields(parameters)
+    for key, value in fields.items():
         if not (_is_string(value) or is_number(value)):
             raise InvalidRtpParameters(f"invalid codec parameter [key:{key[:SHOWN_AT_MOST]}s, value:{shown(value)}]")
         if key == "apt" and not is_number(value):
             raise InvalidRtpParameters("invalid codec apt parameter")
-    return parameters
+    return fields
 
 
 def _feedback(feedback: object) -> JsonObject:
@@ -154,8 +153,7 @@ def _extension(extension: object) -> JsonObject:
     if not is_number(given.get("id")):
         raise InvalidRtpParameters("missing ext.id")
     encrypt = _optional(given, "encrypt", _is_bool, "invalid ext.encrypt")
-    parameters = given.get("parameters")
-    parameters = parameters if isinstance(parameters, dict) else {}
+    parameters = _fields(given.get("parameters"))
     if not all(_is_string(value) or is_number(value) for value in parameters.values()):
         raise InvalidRtpParameters("invalid header extension parameter")
     return given | {"encrypt": bool(encrypt), "parameters": parameters}
@@ -170,20 +168,23 @@ def _encoding(encoding: object) -> JsonObject:
     given = _object(encoding, "encoding is not an object")
     _optional(given, "ssrc", is_number, "invalid encoding.ssrc")
     _optional(given, "rid", _is_string, "invalid encoding.rid")
-    rtx = _optional(given, "rtx", _is_object, "invalid encoding.rtx")
-    if rtx is not None and not is_number(rtx.get("ssrc")):
+    rtx = _optional(given, "rtx", _is_object_or_list, "invalid encoding.rtx")
+    if rtx is not None and not is_number(_object(rtx, "invalid encoding.rtx").get("ssrc")):
         raise InvalidRtpParameters("missing encoding.rtx.ssrc")
     _optional(given, "scalabilityMode", _is_string, "invalid encoding.scalabilityMode")
     return given | {"dtx": given.get("dtx") is True}
 
 
-def _rtcp(rtcp: JsonValue) -> JsonObject:
-    given = _object(rtcp, "params.rtcp is not an object") if _given(rtcp) else {}
+def _rtcp(rtcp: object) -> JsonObject:
+    given = rtcp if _is_object(rtcp) else {}
     _optional(given, "cname", _is_string, "invalid rtcp.cname")
     return given | {"reducedSize": True}
 
 
 def _object(value: object, otherwise: str) -> JsonObject:
+    """Return an object; a list is one without fields, as in JavaScript, so the first field it lacks is named."""
+    if isinstance(value, list):
+        return {}
     if not _is_object(value):
         raise InvalidRtpParameters(otherwise)
     return value
@@ -214,8 +215,19 @@ def _given(value: JsonValue) -> bool:
     return isinstance(value, dict | list) or bool(value)
 
 
+def _fields(value: JsonValue) -> JsonObject:
+    """Return the fields of what may be an object; those of a list are its elements, anything else has none."""
+    if isinstance(value, list):
+        return {str(index): element for index, element in enumerate(value)}
+    return value if isinstance(value, dict) else {}
+
+
 def _is_object(value: object) -> TypeGuard[JsonObject]:
     return isinstance(value, dict)
+
+
+def _is_object_or_list(value: object) -> TypeGuard[JsonObject | list[JsonValue]]:
+    return isinstance(value, dict | list)
 
 
 def _is_string(value: object) -> TypeGuard[str]:
