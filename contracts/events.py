@@ -21,6 +21,7 @@ ClosedBecause = Literal[
     "left",
     "kicked",
     "dtls_closed",
+    "dtls_failed",
     "consent_lost",
     "server_restarted",
 ]

@@ -1,5 +1,7 @@
 """Join: a participant's instance takes a seat and learns what the router can carry and who is there."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from contracts.ids import Epoch, InstanceId, MediaServerId, ParticipantId, RouterId, Seat
@@ -51,7 +53,11 @@ class SeatsClosed(Reply):
 
 
 class CloseSeats(Command[SeatsClosed]):
-    """Kendra to media server: close what the participant's seats below `below` have, and refuse them from now on."""
+    """Kendra to media server: close what the participant's seats below `below` have, and refuse them from now on.
+
+    `reason` is what the events of what closes say.
+    """
 
     participant_id: ParticipantId
     below: int = Field(ge=0)
+    reason: Literal["replaced", "left", "kicked"] = "left"
