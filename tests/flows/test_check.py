@@ -1,0 +1,45 @@
+"""`doordarshan check` proves a deployment, or says which step did not hold."""
+
+import asyncio
+import sys
+
+from tests.system import KEY, SECRET, System
+
+
+async def run_check(*arguments: str, before: tuple[str, ...] = ()) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *before,
+        sys.executable,
+        "-m",
+        "services.cli.main",
+        "check",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+async def test_it_prints_every_step_and_what_was_received(system: System) -> None:
+    code, said = await run_check("--url", system.url, "--key", KEY, "--secret", SECRET, "--seconds", "2")
+    assert code == 0, said
+    for step in ("create meeting", "alice joins", "bob produces", "alice sees and hears bob", "counters agree"):
+        assert step in said
+    assert "Hz" in said
+    assert "320x240" in said
+
+
+async def test_a_wrong_secret_is_named_as_the_reason(system: System) -> None:
+    code, said = await run_check("--url", system.url, "--key", KEY, "--secret", "wrong" * 8)
+    assert code == 1
+    assert "create meeting" in said.splitlines()[-1]
+    assert "unauthenticated" in said
+
+
+async def test_a_machine_with_nothing_but_loopback_is_told_so_in_one_line(system: System) -> None:
+    code, said = await run_check("--url", system.url, "--key", KEY, "--secret", SECRET, before=("unshare", "-rn"))
+    assert code == 1
+    assert "no address but loopback" in said
+    assert len(said.splitlines()) == 1
