@@ -1,0 +1,47 @@
+"""Create meeting, the media server's part: a router on the least loaded worker, and the allocation in the rows."""
+
+from contracts.create_meeting import AllocateRouter, RouterAllocated
+from contracts.failure import StaleEpoch
+from contracts.ids import RouterId
+from contracts.join_meeting import RouterCapabilities
+from contracts.rtp import RtpCapabilities
+from services.bus import Call
+from services.media_server.registry import Room, new_id
+from services.media_server.store import meant
+from services.media_server.world import World
+from sfu.worker import Worker
+
+
+async def allocate_router(order: AllocateRouter, call: Call, world: World) -> RouterAllocated:
+    """Make the meeting's router and write its allocation, if the meeting wants this boot at this epoch; else StaleEpoch."""
+    epoch = meant(call).epoch
+    room = world.registry.rooms.get((call.tenant, call.meeting))
+    if room is not None and room.epoch == epoch:
+        return _allocated(room)
+    if room is not None and room.epoch > epoch:
+        raise StaleEpoch
+    room = _room(call, order, least_loaded(world.workers))
+    allocated = _allocated(room)
+    async with world.recorder.allocating(
+        call, allocated, landed=lambda: world.registry.open(room), failed=room.router.close
+    ) as (record, producer_limit):
+        room.producer_limit = producer_limit
+        await record.allocation(room)
+    return allocated
+
+
+def least_loaded(workers: list[Worker]) -> Worker:
+    """Return the worker with the fewest streams; of equals the one with the fewest routers."""
+    return min(workers, key=lambda worker: (worker.load().streams, len(worker.routers)))
+
+
+def _room(call: Call, order: AllocateRouter, worker: Worker) -> Room:
+    router = worker.create_router(RouterId(new_id()))
+    capabilities = RouterCapabilities(
+        router_id=router.id, rtp_capabilities=RtpCapabilities.model_validate(router.rtp_capabilities)
+    )
+    return Room(call.tenant, call.meeting, meant(call).epoch, router, order.capacity.producers, capabilities)
+
+
+def _allocated(room: Room) -> RouterAllocated:
+    return RouterAllocated(router_id=room.router.id, worker_id=room.router.worker.id)

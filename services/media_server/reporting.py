@@ -1,0 +1,85 @@
+"""The lease's renewal, each second: that this boot can be asked, how loaded it is, and which allocations nobody wants any more.
+
+Failing to renew is nobody's death here: media flows on, commands are answered `media_server_unavailable` until it works again.
+A renewal that hits no row means that this boot was buried or replaced, and ends the process.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from contracts.failure import KendraError
+from services.media_server.lease import Lease
+from services.media_server.store import Allocated, Load, NotRegistered, Store
+from sfu.worker import Worker
+
+EACH = 1.0
+
+log = structlog.stdlib.get_logger("media server")
+
+
+class Meter:
+    """Measures load between two readings. `cpu` is the share of one core that this process used: its loop has no more."""
+
+    def __init__(self, workers: list[Worker]) -> None:
+        self._workers = workers
+        self._at, self._busy, self._sent = self._read()
+
+    def _read(self) -> tuple[float, float, int]:
+        return time.monotonic(), time.process_time(), sum(worker.load().bytes_sent for worker in self._workers)
+
+    def load(self) -> Load:
+        """Return the load since the last reading."""
+        at, busy, sent = self._read()
+        elapsed = max(at - self._at, 1e-3)
+        cpu, egress = (busy - self._busy) / elapsed, (sent - self._sent) * 8 / elapsed
+        self._at, self._busy, self._sent = at, busy, sent
+        streams = {worker.id: worker.load().streams for worker in self._workers}
+        return Load(cpu=min(cpu, 1.0), egress=egress, streams=streams)
+
+
+class Reporting:
+    """`store` has a connection of its own, so that no flow can keep the lease waiting.
+
+    `consuming` says whether the broker has us as a consumer; `unwanted` closes an allocation; `buried` ends the process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        meter: Meter,
+        *,
+        consuming: Callable[[], bool],
+        unwanted: Callable[[Allocated], None],
+        buried: Callable[[], None],
+    ) -> None:
+        self._store, self._lease, self._meter = store, lease, meter
+        self._consuming, self._unwanted, self._buried = consuming, unwanted, buried
+
+    async def keep(self) -> None:
+        """Renew for ever."""
+        while True:
+            began = time.monotonic()
+            try:
+                await self.renew()
+            except NotRegistered:
+                log.error("this boot has no lease any more: it was buried or replaced")
+                self._buried()
+                return
+            except KendraError as error:
+                log.warning("the lease was not renewed", reason=error.reason)
+            await asyncio.sleep(max(began + EACH - time.monotonic(), 0.05))
+
+    async def renew(self) -> None:
+        """Renew once. Raises NotRegistered, Unavailable."""
+        now = time.monotonic()
+        if not self._lease.heard(now, self._consuming()):
+            log.warning("the broker has no consumer of this server, so its lease is not renewed")
+            return
+        await self._store.renew(self._meter.load())
+        self._lease.renewed(now)
+        for of in await self._store.unwanted():
+            self._unwanted(of)

@@ -1,0 +1,58 @@
+"""What an operator states about a media server: its name, its addresses, its size, and where broker and database are."""
+
+import secrets
+import socket
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.ids import BootId, Id, MediaServerId
+from contracts.rtp import IceServer
+
+STREAMS_PER_WORKER = 1_024
+"""What one worker of the reference plane is booked with unless the operator says otherwise."""
+
+
+class Settings(BaseSettings):
+    """Read from the environment; every name begins with `DOORDARSHAN_`."""
+
+    model_config = SettingsConfigDict(env_prefix="DOORDARSHAN_", extra="ignore")
+
+    server: Id = Field(default_factory=lambda: socket.gethostname().replace(".", "-")[:64])
+    postgres_url: str = "postgresql://postgres@127.0.0.1:5432/doordarshan"
+    amqp_url: str = "amqp://guest:guest@127.0.0.1:5672/"
+    listen_ip: str = "127.0.0.1"
+    announced_address: str | None = None
+    media_port: int = Field(default=0, ge=0, le=65_535)
+    workers: int = Field(default=1, ge=1, le=64)
+    capacity: int | None = Field(default=None, ge=0)
+    egress_limit: float = Field(default=1e9, gt=0, description="bit/s that this server may send")
+    ice_servers: list[IceServer] = Field(default_factory=list)
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(default=0, ge=0, le=65_535)
+    log: Literal["json", "text"] = "text"
+
+    @property
+    def name(self) -> MediaServerId:
+        """The name that stays."""
+        return MediaServerId(self.server)
+
+    @property
+    def address(self) -> str:
+        """Where media is sent to, as operators see it."""
+        return self.announced_address or self.listen_ip
+
+    @property
+    def streams(self) -> int:
+        """The capacity in streams."""
+        return STREAMS_PER_WORKER * self.workers if self.capacity is None else self.capacity
+
+    def port_of(self, worker: int) -> int:
+        """Return the media port of the worker with that number; 0 takes a free one."""
+        return self.media_port + worker if self.media_port else 0
+
+
+def new_boot() -> BootId:
+    """Return the id of this start, new each time."""
+    return BootId(secrets.token_hex(6))

@@ -1,0 +1,71 @@
+"""The media server's statements, named, with parameters only. Only `store` runs them."""
+
+HANDLED = "select hash, reply_type, reply from handled_commands where command = $1"
+INSERT_HANDLED = "insert into handled_commands (command, hash, reply_type, reply) values ($1, $2, $3, $4)"
+INSERT_MARKER = """
+    insert into handled_commands (command, hash, reply_type, reply) values ($1, '', '', '')
+    on conflict do nothing returning command
+"""
+FORGET_HANDLED = "delete from handled_commands where at < now() - $1::interval"
+
+HOLD_ALLOCATION = "select hold_allocation($1, $2, $3, $4, $5)"
+HOLD_MEETING = "select hold_meeting($1, $2, $3, $4, $5)"
+APPEND_EVENTS = "select append_events($1, $2, $3, $4, $5, $6)"
+
+INSERT_ALLOCATION = """
+    insert into allocations (tenant, meeting, epoch, server, boot, worker, router) values ($1, $2, $3, $4, $5, $6, $7)
+"""
+DELETE_ALLOCATIONS = """
+    delete from allocations where tenant = $1 and meeting = $2 and epoch <= $3 and server = $4 and boot = $5
+"""
+INSERT_TRANSPORT = """
+    insert into transports (tenant, meeting, epoch, server, boot, participant, instance, seat, id, direction)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+INSERT_PRODUCER = """
+    insert into producers (tenant, meeting, epoch, server, boot, participant, instance, seat, id,
+                           transport, kind, rtp_parameters, paused, app_data)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+"""
+INSERT_CONSUMER = """
+    insert into consumers (tenant, meeting, epoch, server, boot, participant, instance, seat, id,
+                           transport, producer, kind, rtp_parameters, paused)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+"""
+PAUSE_PRODUCER = "update producers set paused = $2 where id = $1"
+PAUSE_CONSUMER = "update consumers set paused = $2 where id = $1"
+DELETE_CONSUMERS = """
+    delete from consumers where id = any($3) or producer = any($2) or transport = any($1)
+    returning id, participant, producer, transport
+"""
+DELETE_PRODUCERS = (
+    "delete from producers where id = any($2) or transport = any($1) returning id, participant, transport"
+)
+DELETE_TRANSPORTS = "delete from transports where id = any($1) returning id, participant, direction"
+
+REGISTER = """
+    insert into media_servers (server, boot, address, capacity, egress_limit) values ($1, $2, $3, $4, $5)
+    on conflict (server, boot) do update set renewed_at = clock_timestamp()
+"""
+RENEW = """
+    update media_servers
+    set renewed_at = clock_timestamp(), measured_at = clock_timestamp(), cpu = $3, egress = $4, streams = $5
+    where server = $1 and boot = $2 returning boot
+"""
+REPORT_WORKER = """
+    insert into workers (server, boot, worker, streams) values ($1, $2, $3, $4)
+    on conflict (server, boot, worker) do update set streams = excluded.streams
+"""
+UNWANTED = """
+    select a.tenant, a.meeting, a.epoch from allocations a
+    left join meetings m on m.tenant = a.tenant and m.meeting = a.meeting
+    where a.server = $1 and a.boot = $2
+      and (m.epoch is distinct from a.epoch or m.server is distinct from a.server or m.boot is distinct from a.boot)
+"""
+EARLIER_BOOTS = "select boot from media_servers where server = $1 and boot <> $2"
+ALLOCATIONS_OF = "select tenant, meeting, epoch from allocations where server = $1 and boot = $2"
+TRANSPORTS_OF = (
+    "select id from transports where tenant = $1 and meeting = $2 and epoch = $3 and server = $4 and boot = $5"
+)
+BURY_BOOT = "select bury_boot($1, $2, interval '5 seconds')"
+UNREGISTER = "delete from media_servers where server = $1 and boot = $2"
