@@ -8,6 +8,8 @@ check: no services, but the compiler of the page. What is there already is left 
 are not installed or built again. Each failure is one line that says what to do, and exit status 1.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import shutil
@@ -16,7 +18,10 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 PROJECT = Path(__file__).resolve().parents[1]
 STATE = PROJECT / ".run" / "install"
@@ -53,7 +58,7 @@ def main() -> None:
         sys.exit("install: interrupted")
 
 
-def missing_packages(browser: bool) -> List[str]:
+def missing_packages(browser: bool) -> list[str]:
     """Return the Debian packages whose programs are not here. Programs are looked for, never run: one of them boots a broker."""
     wanted = {**SERVICES, **(BROWSER if browser else {})}
     packages = [package for name, package in wanted.items() if shutil.which(name, path=SYSTEM_PATH) is None]
@@ -62,7 +67,7 @@ def missing_packages(browser: bool) -> List[str]:
     return packages
 
 
-def install_packages(packages: List[str]) -> None:
+def install_packages(packages: list[str]) -> None:
     """Install Debian packages without letting any of them start a system service."""
     if not packages:
         return
@@ -81,11 +86,13 @@ def install_packages(packages: List[str]) -> None:
 
 
 @contextmanager
-def no_service_starts(sudo: List[str]) -> Iterator[None]:
+def no_service_starts(sudo: list[str]) -> Iterator[None]:
     """Forbid package scripts to start services, unless this machine forbids it already."""
     ours = not POLICY.exists()
     if ours:
-        subprocess.run([*sudo, "tee", str(POLICY)], input=b"#!/bin/sh\nexit 101\n", stdout=subprocess.DEVNULL, check=False)
+        subprocess.run(
+            [*sudo, "tee", str(POLICY)], input=b"#!/bin/sh\nexit 101\n", stdout=subprocess.DEVNULL, check=False
+        )
         subprocess.run([*sudo, "chmod", "755", str(POLICY)], check=False)
     try:
         yield
@@ -94,7 +101,7 @@ def no_service_starts(sudo: List[str]) -> Iterator[None]:
             subprocess.run([*sudo, "rm", "-f", str(POLICY)], check=False)
 
 
-def find_uv() -> Optional[Path]:
+def find_uv() -> Path | None:
     """Return uv: the machine's, else the one installed here before."""
     found = shutil.which("uv") or shutil.which(str(TOOLS / "bin" / "uv"))
     return Path(found) if found else None
@@ -103,7 +110,17 @@ def find_uv() -> Optional[Path]:
 def install_uv() -> Path:
     """Install uv below `.run`, whatever kind of Python this is (a Debian one refuses packages of its own)."""
     with step("uv"):
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(TOOLS), "uv"]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--target",
+            str(TOOLS),
+            "uv",
+        ]
         run(pip, "pip could not install uv (no network, or no pip?)")
     found = find_uv()
     if found is None:
@@ -130,7 +147,11 @@ def install_web_packages() -> None:
         return
     npm = npm_program()
     with step("npm packages"):
-        run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], "npm could not install the page's packages (no network?)", WEB)
+        run(
+            [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"],
+            "npm could not install the page's packages (no network?)",
+            WEB,
+        )
     remember("npm", inputs)
 
 
@@ -153,9 +174,9 @@ def npm_program() -> str:
     return npm
 
 
-def web_sources() -> List[Path]:
+def web_sources() -> list[Path]:
     """Return every file that the built page depends on."""
-    found: List[Path] = []
+    found: list[Path] = []
     for folder, folders, files in os.walk(WEB):
         folders[:] = sorted(name for name in folders if name not in NOT_SOURCE)
         found += [Path(folder) / name for name in sorted(files)]
@@ -171,13 +192,13 @@ def digest(paths: Iterable[Path]) -> str:
     return sha.hexdigest()
 
 
-def unchanged(name: str, inputs: List[Path]) -> bool:
+def unchanged(name: str, inputs: list[Path]) -> bool:
     """Say whether these inputs are what was installed or built last."""
     stamp = STATE / name
     return stamp.exists() and stamp.read_text() == digest(inputs)
 
 
-def remember(name: str, inputs: List[Path]) -> None:
+def remember(name: str, inputs: list[Path]) -> None:
     """Note that these inputs are installed or built."""
     STATE.mkdir(parents=True, exist_ok=True)
     (STATE / name).write_text(digest(inputs))
@@ -192,7 +213,7 @@ def step(what: str) -> Iterator[None]:
     print(f"  ✓ {what:<24}{time.monotonic() - begun:6.2f} s", flush=True)
 
 
-def run(command: List[str], failure: str, cwd: Path = PROJECT, check: bool = True) -> Optional[str]:
+def run(command: list[str], failure: str, cwd: Path = PROJECT, check: bool = True) -> str | None:
     """Run a program in silence. Return None when it succeeded, else its last words; with `check` raise CannotInstall."""
     done = subprocess.run(
         command, cwd=str(cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
@@ -200,7 +221,10 @@ def run(command: List[str], failure: str, cwd: Path = PROJECT, check: bool = Tru
     if done.returncode == 0:
         return None
     lines = [line.strip() for line in done.stdout.decode(errors="replace").splitlines() if line.strip()]
-    last = next((line for line in reversed(lines) if "error" in line.lower() or line.startswith("E:")), (lines or ["no output"])[-1])
+    last = next(
+        (line for line in reversed(lines) if "error" in line.lower() or line.startswith("E:")),
+        (lines or ["no output"])[-1],
+    )
     if check:
         raise CannotInstall(f"{failure}: {last[:300]}")
     return last

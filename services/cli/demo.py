@@ -35,7 +35,7 @@ def cluster_secret(secrets: Secrets) -> str:
     return os.environ.get(CLUSTER_SECRET) or secrets.get("cluster_secret")
 
 
-def put_key(postgres: str, cluster: str, tenant: str, key: str, secret: str, grants: tuple[Grant, ...]) -> None:
+def put_key(postgres: str, cluster: str, tenant: str, key: str, *, secret: str, grants: tuple[Grant, ...]) -> None:
     """Make a tenant with an API key, or bring that key back to this secret and these grants."""
     sealed = Sealing(cluster).seal(ApiKeyId(key), secret)
     try:
@@ -50,7 +50,7 @@ def demo_link(url: str, postgres: str, secrets: Secrets) -> str:
     """Return the link that joins the demo meeting; the same each time until a day before its token ends."""
     key = secrets.find("demo_key") or secrets.put("demo_key", f"demo-{secrets.get('demo_key_suffix')[:8]}")
     secret = secrets.get("demo_key_secret")
-    put_key(postgres, cluster_secret(secrets), TENANT, key, secret, tuple(Grant))
+    put_key(postgres, cluster_secret(secrets), TENANT, key, secret=secret, grants=tuple(Grant))
     return f"{url}/#token={_token(key, secret, secrets)}"
 
 

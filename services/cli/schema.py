@@ -8,6 +8,7 @@ and the mark that it was applied are one transaction.
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 import yoyo
@@ -42,7 +43,7 @@ def migrate_database(
 
 
 def _apply(url: str, migrations: Path, on_applied: Callable[[str], None]) -> int:
-    backend: DatabaseBackend = yoyo.get_backend(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    backend: DatabaseBackend = yoyo.get_backend(_yoyo_url(url))
     try:
         backend.break_lock()
         backend.ensure_internal_schema_updated()
@@ -55,6 +56,13 @@ def _apply(url: str, migrations: Path, on_applied: Callable[[str], None]) -> int
         return len(missing)
     finally:
         backend.connection.close()
+
+
+def _yoyo_url(url: str) -> str:
+    """Return the URL in yoyo's words. The server looks each second whether a killed process' connection is gone."""
+    parts = urlsplit(url)
+    query = [*parse_qsl(parts.query), ("options", "-c client_connection_check_interval=1000")]
+    return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=urlencode(query, quote_via=quote)))
 
 
 def _one_line(error: Exception) -> str:

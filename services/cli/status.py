@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import psycopg
-from psycopg.rows import namedtuple_row
+from psycopg.rows import dict_row
 from rich.console import Console
 from rich.table import Table
 
@@ -63,7 +63,7 @@ def _process_table(started: list[Started], answers: list[bool]) -> Table:
 
 def _print_cluster(console: Console, postgres: str) -> None:
     try:
-        with psycopg.connect(postgres, connect_timeout=3, row_factory=namedtuple_row) as connection:
+        with psycopg.connect(postgres, connect_timeout=3, row_factory=dict_row) as connection:
             servers = connection.execute(_SERVERS).fetchall()
             counts = connection.execute(_MEETINGS).fetchone()
     except psycopg.Error as error:
@@ -71,9 +71,11 @@ def _print_cluster(console: Console, postgres: str) -> None:
         return
     table = Table("media server", "address", "lease", "booked", "streams", "cpu", "meetings", box=None, pad_edge=False)
     for row in servers:
-        lease = "[yellow]draining[/]" if row.draining else "[green]valid[/]" if row.alive else "[red]over[/]"
-        booked = f"{row.booked} of {row.capacity}"
-        table.add_row(row.server, row.address, lease, booked, str(row.streams), f"{row.cpu:.0%}", str(row.meetings))
+        lease = "[yellow]draining[/]" if row["draining"] else "[green]valid[/]" if row["alive"] else "[red]over[/]"
+        booked = f"{row['booked']} of {row['capacity']}"
+        table.add_row(
+            row["server"], row["address"], lease, booked, str(row["streams"]), f"{row['cpu']:.0%}", str(row["meetings"])
+        )
     console.print(table)
     if counts is not None:
-        console.print(f"{counts.meetings} meetings with {counts.participants} participants")
+        console.print(f"{counts['meetings']} meetings with {counts['participants']} participants")

@@ -27,5 +27,5 @@ async def status_of(url: str) -> tuple[int, str]:
 
 async def until_ready(url: str) -> None:
     """Wait until the URL answers 200; the caller sets the deadline."""
-    while (await status_of(url))[0] != 200:
-        await asyncio.sleep(_BETWEEN_SECONDS)
+    while (await status_of(url))[0] != 200:  # noqa: ASYNC110
+        await asyncio.sleep(_BETWEEN_SECONDS)  # the other process cannot tell us

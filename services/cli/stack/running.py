@@ -1,7 +1,7 @@
 """The system's processes while they run: start and be ready, kill, stop, each by its name."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from services.cli.stack.errors import NotReady
 from services.cli.stack.follow import shorten
@@ -22,11 +22,13 @@ class Running:
         self.processes = {process.name: process for process in processes}
         self.children: dict[str, Child] = {name: process.child(run.logs) for name, process in self.processes.items()}
 
-    async def start_all(self, on_ready: Callable[[str, float], None] = lambda _name, _seconds: None) -> None:
-        """Start every process, side by side, and wait until all are ready. Raises NotReady."""
+    async def start_all(
+        self, on_ready: Callable[[str, float], None] = lambda _name, _seconds: None, late: Collection[str] = ()
+    ) -> None:
+        """Start every process but the `late` ones, side by side, and wait until all are ready. Raises NotReady."""
         try:
             async with asyncio.TaskGroup() as group:
-                for name in self.processes:
+                for name in self.processes.keys() - set(late):
                     group.create_task(self._start_told(name, on_ready))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None

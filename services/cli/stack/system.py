@@ -96,11 +96,11 @@ def _gateway(system: System, gateway: Frontend, addresses: Addresses) -> Process
         else {}
     )
     own = {"DOORDARSHAN_HTTP_HOST": system.host, "DOORDARSHAN_HTTP_PORT": str(gateway.http_port), **tls}
-    return _process(system, gateway.name, "gateway", gateway.admin_port, addresses, {**own, **gateway.settings})
+    return _process(system, gateway, "gateway", addresses, own)
 
 
 def _kendra(system: System, kendra: Frontend, addresses: Addresses) -> Process:
-    return _process(system, kendra.name, "kendra", kendra.admin_port, addresses, kendra.settings)
+    return _process(system, kendra, "kendra", addresses, {})
 
 
 def _media_server(system: System, server: MediaServer, addresses: Addresses) -> Process:
@@ -110,11 +110,11 @@ def _media_server(system: System, server: MediaServer, addresses: Addresses) -> 
         "DOORDARSHAN_ANNOUNCED_ADDRESS": system.host,
         "DOORDARSHAN_MEDIA_PORT": str(server.media_port),
     }
-    return _process(system, server.name, "media-server", server.admin_port, addresses, {**own, **server.settings})
+    return _process(system, server, "media-server", addresses, own)
 
 
 def _process(
-    system: System, name: str, command: str, admin_port: int, addresses: Addresses, own: Mapping[str, str]
+    system: System, laid_out: Frontend | MediaServer, command: str, addresses: Addresses, own: Mapping[str, str]
 ) -> Process:
     inherited = {k: v for k, v in os.environ.items() if k in _PASSED_ON or k.startswith("DOORDARSHAN_")}
     environment = {
@@ -124,7 +124,8 @@ def _process(
         "DOORDARSHAN_CLUSTER_SECRET": system.cluster_secret,
         "DOORDARSHAN_REDIS_PREFIX": system.redis_prefix,
         "DOORDARSHAN_LOG": system.log,
-        "DOORDARSHAN_ADMIN_PORT": str(admin_port),
+        "DOORDARSHAN_ADMIN_PORT": str(laid_out.admin_port),
         **own,
+        **laid_out.settings,
     }
-    return Process(name, command, environment, f"http://127.0.0.1:{admin_port}/readyz")
+    return Process(laid_out.name, command, environment, f"http://127.0.0.1:{laid_out.admin_port}/readyz")
