@@ -55,7 +55,9 @@ class Client:
         """Follow a meeting's events; yields each line with the wall clock at which its bytes were here."""
         timeout = aiohttp.ClientTimeout(total=None)
         headers = {"Authorization": f"Bearer {token}"}
-        async with self._http.get(f"{self._url}/v1/meetings/{meeting}/events", headers=headers, timeout=timeout) as answer:
+        async with self._http.get(
+            f"{self._url}/v1/meetings/{meeting}/events", headers=headers, timeout=timeout
+        ) as answer:
             if answer.status != 200:
                 raise RuntimeError(f"events: {answer.status} {await answer.text()}")
             async for line in answer.content:

@@ -69,7 +69,11 @@ async def measure_flows(client: Client) -> list[Measure]:
         Measure("create meeting, p50", percentile(creates, 0.5), "ms", 15),
         Measure("create meeting, p99", percentile(creates, 0.99), "ms"),
     ]
-    for name, times in (("recreate transport", recreates), ("create producer", produces), ("create consumer", consumes)):
+    for name, times in (
+        ("recreate transport", recreates),
+        ("create producer", produces),
+        ("create consumer", consumes),
+    ):
         measures += [
             Measure(f"{name}, p50", percentile(times, 0.5), "ms"),
             Measure(f"{name}, p99", percentile(times, 0.99), "ms"),

@@ -1,0 +1,78 @@
+"""`make bench`: measure, print a table, write `.run/bench.json` (a list of {name, value, unit, goal})."""
+
+import argparse
+import asyncio
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.bus import measure_bus
+from bench.client import Client
+from bench.disk import measure_disk
+from bench.events import measure_events
+from bench.flows import measure_flows, measure_joins
+from bench.measure import Measure
+from bench.plane import measure_plane
+from bench.system import KEY, SECRET, measured_system
+from services.cli.stack.rundir import PROJECT
+
+PARTS = ("disk", "bus", "flows", "joins", "events", "plane")
+
+
+async def measure(parts: list[str], console: Console) -> list[Measure]:
+    """Take the measurements asked for, one after the other, so that none disturbs another."""
+    found: list[Measure] = []
+    if set(parts) - {"plane"}:
+        with console.status("starting a durable system"):
+            async with measured_system() as system:
+                client = Client(system.url, KEY, SECRET)
+                for part in parts:
+                    console.log(f"measuring {part}")
+                    match part:
+                        case "disk":
+                            found += measure_disk(system.folder)
+                        case "bus":
+                            found += await measure_bus(system.gateway_amqp, system.kendra_amqp)
+                        case "flows":
+                            found += await measure_flows(client)
+                        case "joins":
+                            found += await measure_joins(client, system.pids)
+                        case "events":
+                            found += await measure_events(client)
+                await client.close()
+    if "plane" in parts:
+        console.log("measuring plane")
+        found += await measure_plane()
+    return found
+
+
+def show(measures: list[Measure], console: Console) -> None:
+    """Print the table."""
+    table = Table("what", "value", "unit", "goal", "met")
+    table.columns[1].justify = table.columns[3].justify = "right"
+    for one in measures:
+        met = {True: "[green]yes", False: "[red]no", None: ""}[one.met]
+        table.add_row(one.name, f"{one.value:.3g}", one.unit, "" if one.goal is None else f"{one.goal:g}", met)
+    console.print(table)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all by default")
+    parts = parser.parse_args().parts or list(PARTS)
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    console = Console()
+    measures = asyncio.run(measure(parts, console))
+    show(measures, console)
+    out = PROJECT / ".run" / "bench.json"
+    rows = [{"name": one.name, "value": one.value, "unit": one.unit, "goal": one.goal} for one in measures]
+    out.write_text(json.dumps(rows, indent=1))
+    console.print(f"written to {out}", style="dim")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The system that is measured: durable private services and every process, in a run directory of its own beside whatever else runs."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from socket import SOCK_DGRAM
+
+from contracts.actor import Grant
+from services.cli.demo import put_key
+from services.cli.schema import migrate_database
+from services.cli.stack.ports import ServicePorts, free_ports
+from services.cli.stack.private import PrivateServices
+from services.cli.stack.rabbitmq import RabbitMQ
+from services.cli.stack.rundir import PROJECT, RunDirectory
+from services.cli.stack.running import Running
+from services.cli.stack.system import Frontend, MediaServer, System, processes
+
+TENANT, KEY, SECRET = "bench", "bench-key", "a secret of the key that benchmarks use"
+CLUSTER_SECRET = "a cluster secret that only benchmarks use"
+ROOM = {"DOORDARSHAN_CAPACITY": "1000000"}
+UNLIMITED = {"DOORDARSHAN_RATE_PER_KEY": "1000000/second", "DOORDARSHAN_RATE_PER_ADDRESS": "1000000/second"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the benchmarks need of it."""
+
+    url: str
+    gateway_amqp: str
+    kendra_amqp: str
+    folder: Path
+    _services: PrivateServices
+    _running: Running
+
+    def pids(self) -> list[int]:
+        """Return every process of the system, broker, Postgres and Redis included."""
+        return [pid for pid in self._pids() if pid is not None]
+
+    def _pids(self) -> Iterator[int | None]:
+        for service in self._services.all:
+            yield service.child.pid
+            if isinstance(service, RabbitMQ):
+                yield service.epmd.pid
+        for child in self._running.children.values():
+            yield child.pid
+
+
+@asynccontextmanager
+async def measured_system() -> AsyncIterator[Measured]:
+    """Start it, fresh; stop it on the way out."""
+    path = PROJECT / ".run" / "bench"
+    rmtree(path, ignore_errors=True)
+    run = RunDirectory(path)
+    run.hold()
+    services = PrivateServices(run, ServicePorts.free(), durable=True, given={})
+    ports, media = free_ports(5), free_ports(2, SOCK_DGRAM)
+    plan = System(
+        gateways=[Frontend("gateway", ports[0], ports[1], UNLIMITED)],
+        kendras=[Frontend("kendra", ports[2])],
+        media_servers=[MediaServer(f"media-server-{n + 1}", ports[3 + n], media[n], ROOM) for n in (0, 1)],
+        cluster_secret=CLUSTER_SECRET,
+    )
+    running = Running(run, processes(plan, services.addresses))
+    async with AsyncExitStack() as stack:
+        stack.callback(run.release)
+        stack.push_async_callback(services.stop)
+        await services.start()
+        owner = services.addresses("tool").postgres
+        migrate_database(owner)
+        put_key(owner, CLUSTER_SECRET, TENANT, KEY, SECRET, tuple(Grant))
+        stack.push_async_callback(running.stop_all)
+        await running.start_all()
+        yield Measured(
+            plan.url, services.addresses("gateway").amqp, services.addresses("kendra").amqp, path, services, running
+        )
