@@ -7,8 +7,9 @@ and dropped at most; an exception is a bug of ours, for the caller to count.
 from collections.abc import Callable
 
 from contracts.ids import ConsumerId, ProducerId, TransportId
+from sfu.packets.stun import addressee, parse_check
 from sfu.plane import seat
-from sfu.plane.reference.ice import Address, addressee, parse_check
+from sfu.plane.reference.ice import Address
 from sfu.plane.reference.inbound import SILENCE, Inbound
 from sfu.plane.reference.outbound import Outbound
 from sfu.plane.reference.srtp import Srtp
@@ -98,7 +99,7 @@ class Core:
             case seat.AddProducer() | seat.RemoveProducer() | seat.PauseProducer() | seat.ResumeProducer():
                 self._producer(order)
             case seat.RequestKeyFrame(producer):
-                self.producers[producer].key_frames.ask()
+                self.producers[producer].ask()
                 self.producers[producer].repair(now)
             case _:
                 self._consumer(order, now)
@@ -141,8 +142,8 @@ class Core:
 
     def _begin(self, consumer: Outbound, source: Inbound, now: float) -> None:
         consumer.synced, consumer.secured = False, self.transports[consumer.order.transport].srtp is not None
-        if consumer.secured and not consumer.paused and source.gated:
-            source.key_frames.ask()
+        if consumer.secured and not consumer.paused:
+            source.ask()
             source.repair(now)
 
     def _forget_addresses(self, transport: Transport) -> None:

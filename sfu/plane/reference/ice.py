@@ -7,32 +7,14 @@ replaced does better to repeat its check than to be refused. The first valid 5-t
 
 from dataclasses import dataclass
 
-from aioice.stun import Class, Message, Method, parse_message
+from aioice.stun import Message
 
+from sfu.packets.stun import addressee, role_conflict, success
 from sfu.plane.seat import IceCredentials
 
 Address = tuple[str, int]
 
 MAX_TUPLES = 8
-ROLE_CONFLICT = (487, "Role Conflict")
-
-
-def parse_check(data: bytes) -> Message | None:
-    """Return a binding request that may be authentic, or None: whatever a stranger sent, nothing is raised."""
-    try:
-        message = parse_message(data)
-    except (
-        Exception
-    ):  # aioice raises ValueError, struct.error, UnicodeDecodeError and perhaps more; all mean "not for us".
-        return None
-    if message.message_method != Method.BINDING or message.message_class != Class.REQUEST:
-        return None
-    return message if {"USERNAME", "MESSAGE-INTEGRITY", "FINGERPRINT"} <= message.attributes.keys() else None
-
-
-def addressee(check: Message) -> str:
-    """Return the username fragment of the transport that a check is for: what stands before the colon."""
-    return str(check.attributes["USERNAME"]).partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +55,14 @@ class IceLite:
         )
         if used is None or not check.check_message_integrity(used.password.encode()):
             return None
-        reply = Message(Method.BINDING, Class.RESPONSE, check.transaction_id)
         if "ICE-CONTROLLED" in check.attributes:
-            reply.message_class = Class.ERROR
-            reply.attributes["ERROR-CODE"] = ROLE_CONFLICT
-            reply.add_message_integrity(used.password.encode())
-            return Checked(bytes(reply))
-        reply.attributes["XOR-MAPPED-ADDRESS"] = address
-        reply.add_message_integrity(used.password.encode())
+            return Checked(role_conflict(check, used.password))
         retired = self._former.username_fragment if self._former and used is self._current else None
         if retired:
             self._former = None
         self.alive_at = now
-        return Checked(bytes(reply), self._admit(address, "USE-CANDIDATE" in check.attributes), retired)
+        dropped = self._admit(address, "USE-CANDIDATE" in check.attributes)
+        return Checked(success(check, address, used.password), dropped, retired)
 
     def _admit(self, address: Address, nominating: bool) -> Address | None:
         """Keep a valid 5-tuple, select it if that is its turn, return the oldest other one if there are too many."""

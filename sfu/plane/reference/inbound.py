@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from sfu.plane.reference import rtcp
-from sfu.plane.reference.keyframe import KeyFrameRequests, begins_key_frame, recognizable
+from sfu.packets import rtcp
+from sfu.packets.payload import begins_key_frame, recognizable
+from sfu.packets.rtp import RtpPacket
+from sfu.plane.reference.keyframe import KeyFrameRequests
 from sfu.plane.reference.nack import NackGenerator
 from sfu.plane.reference.outbound import Arrival, Outbound
 from sfu.plane.reference.reception import Reception
-from sfu.plane.reference.rtp import RtpPacket
 from sfu.plane.seat import AddProducer, StreamStats
 
 SILENCE = 2.0
@@ -60,7 +61,7 @@ class Inbound:
             return
         newest = extended == self._reception.highest
         if self._nack.overflows(extended):
-            self.key_frames.ask()
+            self.ask()
         if not self._nack.received(extended, key_frame, now):
             self.stats.packets_discarded += 1
             return
@@ -69,9 +70,13 @@ class Inbound:
         arrival = Arrival(packet, codec.mapped_payload_type, extended, newest, key_frame or not self.gated)
         for outbound in self.outbounds:
             if not outbound.forward(arrival, now):
-                self.key_frames.ask()
+                self.ask()
         if self.key_frames.wanted:
             self.repair(now)
+
+    def ask(self) -> None:
+        """Want a key frame, if this stream has any."""
+        self.key_frames.wanted = self.gated or self.key_frames.wanted
 
     def _unwrap(self, packet: RtpPacket, payload_type: int) -> int | None:
         """Undo RFC 4588 in place; None unless the original was missing (senders probe with copies and padding)."""
@@ -94,8 +99,8 @@ class Inbound:
             self.stats.nack_count += 1
             self.stats.nack_packet_count += len(missing)
             self._feedback(rtcp.write_nack(self.ssrc, [each & 0xFFFF for each in missing]))
-        if in_vain and self.gated:
-            self.key_frames.ask()
+        if in_vain:
+            self.ask()
         if self.key_frames.due(now):
             self._request_key_frame(self.ssrc)
 
@@ -121,13 +126,9 @@ class Inbound:
     def resume(self) -> None:
         """Forward from the next key frame on."""
         self.paused = False
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        """Make every consumer wait for a key frame, and ask for one."""
         for outbound in self.outbounds:
             outbound.synced = False
-        self.key_frames.wanted = self.gated
+        self.ask()
 
     def sender_reported(self, report: rtcp.SenderReport, now: float) -> None:
         """Keep the sender's clock, for our own reports to it and for its receivers'."""

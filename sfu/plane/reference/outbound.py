@@ -6,7 +6,7 @@ Forwarding begins with a key frame (where the codec shows one), at a packet that
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sfu.plane.reference import rtcp, rtp
+from sfu.packets import rtcp, rtp
 from sfu.plane.reference.history import History
 from sfu.plane.seat import AddConsumer, StreamStats
 

@@ -1,6 +1,6 @@
 """What a receiver knows of a stream (RFC 3550 A.1, A.3, A.8): extended sequence numbers, loss, jitter, the report block."""
 
-from sfu.plane.reference.rtcp import Report
+from sfu.packets.rtcp import Report
 
 MAX_DROPOUT = 3000
 MAX_MISORDER = 1500

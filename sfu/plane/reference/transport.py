@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from contracts.ids import TransportId
-from sfu.plane.reference import rtcp, rtp
+from sfu.packets import rtcp, rtp
 from sfu.plane.reference.ice import Address, IceLite
 from sfu.plane.reference.inbound import Inbound
 from sfu.plane.reference.outbound import MID, Outbound
@@ -94,11 +94,12 @@ class Transport:
             return False
         if packet.ssrc == stream.ssrc:
             self.stats.rtp_bytes_received += size
-            if stream.heard_at is None:
-                self._emit(StreamStarted(stream.order.producer))
         else:
             self.stats.rtx_bytes_received += size
+        was_silent = stream.heard_at is None
         stream.receive(packet, now)
+        if was_silent and stream.heard_at is not None:
+            self._emit(StreamStarted(stream.order.producer))
         return True
 
     def _latch(self, packet: rtp.RtpPacket) -> Inbound | None:
@@ -111,7 +112,7 @@ class Transport:
 
     def _rtcp(self, packet: rtcp.Rtcp, now: float) -> None:
         if isinstance(packet, rtcp.Goodbye):
-            for stream in {self._inbounds[ssrc] for ssrc in packet.ssrcs if ssrc in self._inbounds}:
+            for stream in dict.fromkeys(self._inbounds[ssrc] for ssrc in packet.ssrcs if ssrc in self._inbounds):
                 self._silence(stream, goodbye=True)
         elif isinstance(packet, rtcp.SenderReport):
             if packet.ssrc in self._inbounds and self._inbounds[packet.ssrc].ssrc == packet.ssrc:
@@ -129,7 +130,7 @@ class Transport:
         else:
             to.stats.pli_count += not packet.full
             to.stats.fir_count += packet.full
-            source.key_frames.ask()
+            source.ask()
             source.repair(now)
 
     def _silence(self, stream: Inbound, goodbye: bool) -> None:
@@ -145,7 +146,7 @@ class Transport:
     def every_second(self, now: float, silence: float) -> None:
         """Send this second's reports; notice streams that fell silent."""
         reports = []
-        for stream in set(self._inbounds.values()):
+        for stream in dict.fromkeys(self._inbounds.values()):
             if stream.heard_at is not None and now - stream.heard_at > silence:
                 self._silence(stream, goodbye=False)
             reports.append(stream.report(now))
