@@ -115,7 +115,7 @@ export class Carrier {
     if (generation !== this.#generation || this.#closed.signal.aborted || this.#gone.has(made.id)) {
       throw new Problem("transport_not_found", -1, "the transport was closed while it was made");
     }
-    const parameters = { ...made, iceServers: [...(made.iceServers ?? []), ...iceServers] };
+    const parameters = { ...made, iceServers: [...made.iceServers.map(withoutNulls), ...iceServers] };
     const transport =
       this.cargo.direction === "send" ? device.createSendTransport(parameters) : device.createRecvTransport(parameters);
     transport.on("connect", ({ dtlsParameters }, done, failed) => {
@@ -173,4 +173,9 @@ export class Carrier {
     this.#lost = true;
     this.cargo.lost();
   }
+}
+
+/** A browser would take a `null` user name for the name "null". */
+function withoutNulls(server: RTCIceServer): RTCIceServer {
+  return Object.fromEntries(Object.entries(server).filter(([, value]) => value !== null)) as unknown as RTCIceServer;
 }

@@ -1,0 +1,90 @@
+"""Who comes late sees everybody, who leaves is gone, who reloads comes back, and what breaks is made anew."""
+
+from collections.abc import Awaitable, Callable
+
+from tests.browser.conftest import Call
+from tests.browser.driver import Page
+from tests.eventually import eventually
+from tests.flows.truth import rows_equal_memory
+
+
+async def id_of(name: str, at: Page) -> str:
+    """Return the participant's id that is behind a tile."""
+    return (await at.received())[name].participant
+
+
+def tiles(page: Page, *names: str) -> Callable[[], Awaitable[bool]]:
+    """Return a look at whether exactly these others have tiles."""
+
+    async def look() -> bool:
+        now = await page.received()
+        assert set(now) == set(names), sorted(now)
+        return True
+
+    return look
+
+
+async def test_a_third_who_joins_late_sees_both(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await asha.sees("Bela")
+    chandra = await call.joined("Chandra")
+    await chandra.sees("Asha", "Bela")
+    await asha.sees("Bela", "Chandra")
+    await bela.sees("Asha", "Chandra")
+
+
+async def test_a_send_transport_recreated_in_mid_call_brings_the_picture_back(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    who = await id_of("Asha", bela)
+    before = await call.rows("producers", who)
+    await call.admin.post(f"{call.path}/participants/{who}/transports", {"direction": "send"})
+
+    async def made_anew() -> bool:
+        now = await call.rows("producers", who)
+        return len(now) == len(before) and not now & before
+
+    await eventually(made_anew, within=15)
+    await bela.sees("Asha")
+    await asha.sees("Bela")
+
+
+async def test_a_page_that_leaves_empties_its_tile_and_its_rows(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    who = await id_of("Asha", bela)
+    await asha.ask("click", selector="#leave")
+    await eventually(tiles(bela), within=5)
+    await asha.in_state("over")
+    for table in ("transports", "producers", "consumers"):
+        assert await call.rows(table, who) == set()
+
+
+async def test_a_closed_page_empties_its_tile(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    await asha.close()
+    await eventually(tiles(bela), within=5)
+
+
+async def test_a_page_reloaded_without_leaving_comes_back_as_a_new_instance(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    await asha.sees("Bela")
+    her, his = await id_of("Asha", bela), await id_of("Bela", asha)
+    old = {table: await call.rows(table, her) for table in ("transports", "producers", "consumers")}
+    untouched = await call.rows("transports", his)
+    await asha.ask("block", pattern="*/leave")
+    await asha.ask("reload")
+    await asha.in_state("call")
+    await bela.sees("Asha")
+    await asha.sees("Bela")
+    assert await id_of("Asha", bela) == her
+    assert await call.rows("transports", his) == untouched
+    for table, before in old.items():
+        now = await call.rows(table, her)
+        assert len(now) == len(before)
+        assert not now & before
+    await rows_equal_memory(call.system)
+    seats = "select instance, seat from participants where meeting = $1 and participant = $2"
+    assert len(await call.system.postgres.fetch(seats, call.id, her)) == 1

@@ -1,0 +1,76 @@
+"""What a visitor is told and can do: devices, mute, full meetings, a lost network."""
+
+from collections.abc import Awaitable, Callable
+
+from tests.browser.conftest import Call
+from tests.browser.driver import Look, Page
+from tests.eventually import eventually
+
+NO_DEVICES = """
+navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("refused", "NotAllowedError"));
+"""
+
+
+def tile(page: Page, name: str, holds: Callable[[Look], bool]) -> Callable[[], Awaitable[bool]]:
+    """Return a look at whether somebody's tile is as wanted."""
+
+    async def look() -> bool:
+        now = await page.received()
+        assert name in now, sorted(now)
+        assert holds(now[name]), now[name]
+        return True
+
+    return look
+
+
+async def test_joining_without_camera_and_microphone_works_and_says_why(call: Call) -> None:
+    asha = await call.joined("Asha")
+    bela = await call.open(script=NO_DEVICES)
+    await eventually(lambda: bela.text("#device-problem"))
+    assert "may not use the camera and microphone" in await bela.text("#device-problem")
+    await bela.join("Bela")
+    await bela.sees("Asha")
+    await eventually(tile(asha, "Bela", lambda look: look.muted and not look.picture))
+
+
+async def test_mute_and_camera_buttons_are_seen_by_the_others(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    await eventually(tile(bela, "Asha", lambda look: not look.muted))
+    await asha.ask("press", key="m")
+    await eventually(tile(bela, "Asha", lambda look: look.muted))
+    await asha.ask("press", key="c")
+    await eventually(tile(bela, "Asha", lambda look: not look.picture))
+    await asha.ask("click", selector="#toggle-microphone")
+    await asha.ask("click", selector="#toggle-camera")
+    await bela.sees("Asha")
+    await eventually(tile(bela, "Asha", lambda look: not look.muted))
+
+
+async def test_a_full_meeting_is_said_in_words(call: Call) -> None:
+    await call.admin.post("/v1/meetings", {"meetingId": call.id, "capacity": {"participants": 1, "producers": 4}})
+    await call.joined("Asha")
+    bela = await call.open()
+    await bela.ask("fill", selector="#name", text="Bela")
+    await bela.ask("click", selector="#join")
+    await eventually(lambda: bela.text("#alerts"))
+    assert "meeting is full" in await bela.text("#alerts")
+    await bela.in_state("prejoin")
+
+
+async def test_an_ended_meeting_is_said_in_words(call: Call) -> None:
+    asha = await call.joined("Asha")
+    await call.admin.delete(call.path)
+    await asha.in_state("over")
+    assert "has ended" in await asha.text("#over")
+
+
+async def test_what_happened_while_the_network_was_away_is_seen_after_it_is_back(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await asha.sees("Bela")
+    await asha.ask("offline", offline=True)
+    await bela.ask("click", selector="#leave")
+    await bela.in_state("over")
+    await call.joined("Chandra")
+    await asha.ask("offline", offline=False)
+    await asha.sees("Chandra", within=30)

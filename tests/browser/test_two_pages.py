@@ -1,0 +1,35 @@
+"""Two pages see and hear each other, whatever the codec."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from tests.browser.conftest import Call
+from tests.browser.driver import Look
+
+WINDOWS = 10
+MOST_FROZEN = 0.5
+
+
+def assert_alive(looks: list[dict[str, Look]], name: str, frames: int) -> None:
+    """In each window that many new frames; a picture, sound, and next to nothing frozen in all."""
+    seen = [look[name] for look in looks]
+    new = [after.frames - before.frames for before, after in pairwise(seen)]
+    assert len(new) == WINDOWS
+    assert min(new) >= frames, f"new frames a second: {new}"
+    assert all(look.width > 0 for look in seen)
+    assert seen[-1].energy > seen[0].energy
+    assert seen[-1].frozen - seen[0].frozen <= MOST_FROZEN
+
+
+@pytest.mark.parametrize(("codec", "frames"), [("VP8", 10), ("VP9", 10), ("H264", 10), ("AV1", 5)])
+async def test_two_pages_see_and_hear_each_other(call: Call, codec: str, frames: int) -> None:
+    asha = await call.joined("Asha", codec=codec)
+    bela = await call.joined("Bela", codec=codec)
+    await asyncio.gather(asha.sees("Bela"), bela.sees("Asha"))
+    at_asha, at_bela = await asyncio.gather(asha.look_around(WINDOWS), bela.look_around(WINDOWS))
+    assert_alive(at_asha, "Bela", frames)
+    assert_alive(at_bela, "Asha", frames)
+    assert at_asha[-1]["Bela"].codecs == ["audio/opus", f"video/{codec}"]
+    assert at_bela[-1]["Asha"].codecs == ["audio/opus", f"video/{codec}"]

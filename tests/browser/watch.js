@@ -1,0 +1,53 @@
+// Runs before the page does: notes the page's peer connections, so that a test can read what really arrived.
+(() => {
+  const connections = new Set();
+  window.RTCPeerConnection = class extends window.RTCPeerConnection {
+    constructor(...given) {
+      super(...given);
+      connections.add(this);
+    }
+  };
+
+  async function inbound() {
+    const byTrack = new Map();
+    for (const connection of connections) {
+      if (connection.connectionState === "closed") continue;
+      const stats = await connection.getStats();
+      for (const one of stats.values()) {
+        if (one.type === "inbound-rtp") byTrack.set(one.trackIdentifier, { ...one, codec: stats.get(one.codecId)?.mimeType });
+      }
+    }
+    return byTrack;
+  }
+
+  // What each other participant's tile shows and plays right now, by the name on the tile.
+  window.received = async () => {
+    const byTrack = await inbound();
+    const tiles = [...document.querySelectorAll(".tile:not(.own)")];
+    return Object.fromEntries(tiles.map((tile) => {
+      const element = tile.querySelector("video");
+      const [video] = element.srcObject.getVideoTracks().map((track) => byTrack.get(track.id));
+      const [audio] = element.srcObject.getAudioTracks().map((track) => byTrack.get(track.id));
+      return [tile.querySelector(".name").textContent, {
+        participant: tile.dataset.participant,
+        width: element.videoWidth,
+        frames: video?.framesDecoded ?? 0,
+        frozen: video?.totalFreezesDuration ?? 0,
+        energy: audio?.totalAudioEnergy ?? 0,
+        codecs: [audio?.codec, video?.codec].filter(Boolean).sort(),
+        picture: tile.classList.contains("has-picture"),
+        muted: tile.classList.contains("is-muted"),
+      }];
+    }));
+  };
+
+  // `windows` + 1 looks, one second apart.
+  window.lookAround = async (windows) => {
+    const looks = [await window.received()];
+    for (let at = 0; at < windows; at += 1) {
+      await new Promise((done) => setTimeout(done, 1000));
+      looks.push(await window.received());
+    }
+    return looks;
+  };
+})();

@@ -1,0 +1,80 @@
+/** The meeting itself: joins the room, shows it, resolves with the reason when it is over. */
+
+import { join, type Room } from "../client";
+import { Controls } from "./controls";
+import { byId, show } from "./elements";
+import type { Invitation } from "./link";
+import type { LocalMedia } from "./local-media";
+import { alert, banner, dismiss, dismissAll } from "./notices";
+import { Tile } from "./tile";
+import { Tiles } from "./tiles";
+import { rememberSeat, type Visit } from "./visit";
+import { wordsFor, type ENDINGS } from "./words";
+
+export type Ending = keyof typeof ENDINGS;
+
+/** Take a seat, or the one that this tab held before it was loaded anew. Raises Problem. */
+export function enter(invitation: Invitation, name: string, before?: Visit): Promise<Room> {
+  const { token, meeting, mayCreate } = invitation;
+  return join(location.origin, token, meeting, {
+    create: mayCreate,
+    ...(name && { displayName: name }),
+    ...(before && { participantId: before.participantId, participantToken: before.participantToken }),
+  });
+}
+
+/** Show the room until it is over. */
+export async function call(room: Room, invitation: Invitation, name: string, media: LocalMedia): Promise<Ending> {
+  show("call");
+  dismissAll();
+  const own = new Tile(room.participantId, name ? `${name} (you)` : "You", true);
+  new Tiles(room, own);
+  new Controls(room, media, own, invitation.codec, (on) => {
+    const { participantId, participantToken } = room;
+    rememberSeat({ meeting: invitation.meeting, participantId, participantToken, ...on });
+  });
+  tellTroubles(room);
+  const quiet = keys();
+  const ending = await over(room);
+  quiet();
+  banner(null);
+  media.closeAll();
+  return ending;
+}
+
+function tellTroubles(room: Room): void {
+  room.on("connection", (connection) => {
+    banner(connection === "reconnecting" ? "Connection lost. Reconnecting…" : null);
+    if (connection === "connected") dismiss("network");
+  });
+  room.on("error", (problem) => {
+    const passing = problem.repeatable || problem.code === "media_unreachable";
+    alert(passing ? "network" : problem.code, wordsFor(problem));
+  });
+}
+
+function over(room: Room): Promise<Ending> {
+  const leaving = new AbortController();
+  return new Promise<Ending>((done) => {
+    room.on("ended", () => done("ended"));
+    room.on("replaced", () => done("replaced"));
+    room.on("removed", ({ reason }) => done(reason === "kicked" ? "kicked" : "gone"));
+    byId("leave").onclick = () => {
+      rememberSeat(null);
+      room.leave().catch(() => undefined); // a seat that cannot be given up now is swept by the server
+      done("left");
+    };
+    window.addEventListener("pagehide", () => room.abandon(), { signal: leaving.signal });
+  }).finally(() => leaving.abort());
+}
+
+/** `m` and `c` press the buttons; the returned function ends that. */
+function keys(): () => void {
+  const pressed = (event: KeyboardEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    const button = { m: "toggle-microphone", c: "toggle-camera" }[event.key.toLowerCase()];
+    if (button) byId(button).click();
+  };
+  document.addEventListener("keydown", pressed);
+  return () => document.removeEventListener("keydown", pressed);
+}

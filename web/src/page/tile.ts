@@ -1,0 +1,66 @@
+/** One participant's tile: picture or initials, name, whether the microphone is off. Sound and picture share a stream, so lips fit words. */
+
+import { byId } from "./elements";
+
+export class Tile {
+  readonly element: HTMLElement;
+  readonly #video: HTMLVideoElement;
+  readonly #stream = new MediaStream();
+
+  /** `own` is the visitor's: mirrored, and silent here. */
+  constructor(id: string, name: string, own = false) {
+    const template = byId<HTMLTemplateElement>("tile").content.cloneNode(true) as DocumentFragment;
+    this.element = template.firstElementChild as HTMLElement;
+    this.#video = this.element.querySelector("video") as HTMLVideoElement;
+    this.element.dataset["participant"] = id;
+    this.element.classList.toggle("own", own);
+    this.#video.muted = own;
+    this.#video.srcObject = this.#stream;
+    this.rename(name);
+    this.setMuted(true);
+    this.setPicture(false);
+  }
+
+  rename(name: string): void {
+    (this.element.querySelector(".name") as HTMLElement).textContent = name;
+    const avatar = this.element.querySelector(".avatar") as HTMLElement;
+    avatar.textContent = initialsOf(name);
+    avatar.style.setProperty("--hue", String(hueOf(name)));
+    this.#video.setAttribute("aria-label", `Picture of ${name}`);
+  }
+
+  /** Play the track; `onBlocked` is called when the browser wants a click first. */
+  add(track: MediaStreamTrack, onBlocked: () => void): void {
+    this.#stream.addTrack(track);
+    this.#video.play().catch((error: unknown) => {
+      if (error instanceof DOMException && error.name === "NotAllowedError") onBlocked();
+    });
+  }
+
+  remove(track: MediaStreamTrack): void {
+    this.#stream.removeTrack(track);
+  }
+
+  setMuted(muted: boolean): void {
+    this.element.classList.toggle("is-muted", muted);
+  }
+
+  /** Show the picture, or the initials. */
+  setPicture(shown: boolean): void {
+    this.element.classList.toggle("has-picture", shown);
+  }
+
+  play(): void {
+    void this.#video.play().catch(() => undefined);
+  }
+}
+
+function initialsOf(name: string): string {
+  const words = name.trim().split(/\s+/);
+  const letters = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...(word ?? "")][0] ?? "");
+  return letters.join("").toUpperCase();
+}
+
+function hueOf(name: string): number {
+  return [...name].reduce((hue, letter) => (hue * 31 + (letter.codePointAt(0) ?? 0)) % 360, 7);
+}
