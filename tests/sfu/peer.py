@@ -33,6 +33,7 @@ from aiortc.rtcrtpparameters import (
     RTCRtpSendParameters,
 )
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from aiortc.rtp import RtcpRtpfbPacket
 from av import AudioFrame, VideoFrame
 
 from contracts.rtp import (
@@ -198,6 +199,16 @@ class Peer:
         )
         self._stopping.append(receiver.stop)
         return receiver.track
+
+    async def nack(self, ssrc: int, sequences: list[int]) -> None:
+        """Ask for packets of a consumer again."""
+        assert self.dtls is not None
+        await self.dtls._send_rtp(bytes(RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=ssrc, lost=sequences)))
+
+    async def vanish(self) -> None:
+        """Send and answer nothing any more, as if the network were gone."""
+        assert self.ice is not None
+        await self.ice._connection.close()
 
     async def close(self) -> None:
         """Say goodbye and end."""

@@ -9,7 +9,7 @@ from aiortc import MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
 from contracts.ids import ConsumerId, ProducerId, RouterId, TransportId
-from contracts.rtp import DtlsParameters, Kind
+from contracts.rtp import Kind
 from sfu.consumer import Consumer
 from sfu.producer import Producer
 from sfu.transport import WebRtcTransport
@@ -42,14 +42,14 @@ class Room:
     def transport(self) -> WebRtcTransport:
         return self.router.create_webrtc_transport(TransportId(self.name("transport")))
 
-    async def connected(
-        self, peer: Peer | None = None, told: DtlsParameters | None = None
-    ) -> tuple[Peer, WebRtcTransport]:
-        """Connect a peer to a new transport; `told` is what the server hears of it, if that is not the truth."""
+    async def connected(self, peer: Peer | None = None) -> tuple[Peer, WebRtcTransport]:
+        """Connect a peer to a new transport."""
         transport, peer = self.transport(), peer or Peer()
         self.peers.append(peer)
-        await transport.connect(told or peer.dtls_parameters)
-        await peer.connect(transport.ice_parameters, transport.ice_candidates, transport.dtls_parameters)
+        await transport.connect(peer.dtls_parameters)
+        state = await peer.connect(transport.ice_parameters, transport.ice_candidates, transport.dtls_parameters)
+        assert state == "connected"
+        await until(lambda: transport.dtls_state == "connected")
         return peer, transport
 
     async def produce(self, peer: Peer, transport: WebRtcTransport, track: MediaStreamTrack) -> Producer:
@@ -81,6 +81,14 @@ async def frames(track: MediaStreamTrack, count: int, seconds: float = 10.0) -> 
     """Return the next decoded frames."""
     async with asyncio.timeout(seconds):
         return [await track.recv() for _ in range(count)]
+
+
+def received_sequences(peer: Peer, ssrc: int) -> list[int]:
+    """Return the sequence numbers of a stream's packets in the order in which they came (they are not encrypted)."""
+    assert peer.ice is not None
+    marked = ssrc.to_bytes(4, "big")
+    packets = (each for each in peer.ice.received if each[8:12] == marked and not 192 <= each[1] <= 223)
+    return [int.from_bytes(each[2:4], "big") for each in packets]
 
 
 def colour(frame: VideoFrame) -> tuple[int, int, int]:
