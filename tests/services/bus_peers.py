@@ -71,6 +71,12 @@ class World:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def begun(self, number: int) -> None:
+        """Wait until so many more handlers wait at the gate."""
+        async with asyncio.timeout(20):
+            for _ in range(number):
+                await self.held.acquire()
+
     def ids(self, command: type[Command[Done]] | type[Command[Echoed]]) -> list[str]:
         """Return the ids of the commands of that type, one for each time it was begun."""
         return [str(call.command_id) for name, call in self.calls if name == command.__name__]
@@ -138,9 +144,9 @@ async def serving(url: str, queue: QueueSpec, world: World, *, process: str = "p
 
 
 @asynccontextmanager
-async def asking(url: str) -> AsyncIterator[Bus]:
-    """An asker of its own."""
-    bus = Bus(url, "asker", uuid4().hex[:8])
+async def asking(url: str, service: str = "asker") -> AsyncIterator[Bus]:
+    """An asker of its own, named as a service."""
+    bus = Bus(url, service, uuid4().hex[:8])
     await bus.start()
     try:
         yield bus
@@ -160,9 +166,16 @@ class Stranger:
         """Send a well-formed Echo's envelope, except for what is named; `headers` are added, those of None left out."""
         headers: dict[str, object] = {"tenant": TENANT, "meeting": MEETING, "remainingMs": 5_000, "contractVersion": 1}
         headers |= properties.pop("headers", {})  # type: ignore[arg-type]
-        correct = {"type": "Echo", "message_id": str(uuid4()), "correlation_id": uuid4().hex, "reply_to": self.reply_queue}
+        correct = {
+            "type": "Echo",
+            "message_id": str(uuid4()),
+            "correlation_id": uuid4().hex,
+            "reply_to": self.reply_queue,
+        }
         message = aio_pika.Message(
-            body, headers={name: value for name, value in headers.items() if value is not None}, **(correct | properties)
+            body,
+            headers={name: value for name, value in headers.items() if value is not None},
+            **(correct | properties),
         )
         await self.channel.default_exchange.publish(message, queue)
 

@@ -143,10 +143,10 @@ async def test_asks_cut_off_are_sent_once_more_with_the_same_id_and_answered(rab
     queue, world, line = some_queue(), World(), Line(rabbitmq.url)
     async with serving(rabbitmq.url, queue, world), line.laid() as url, asking(url) as bus:
         asks = [asyncio.create_task(bus.ask(queue.name, Hold(), call(20))) for _ in range(20)]
-        await _begun(world, 20)
+        await world.begun(20)
         first = world.ids(Hold)
         line.cut()
-        await _begun(world, 20)
+        await world.begun(20)
         world.gate.set()
         await asyncio.gather(*asks)
         assert sorted(world.ids(Hold)) == sorted(first * 2)
@@ -181,12 +181,6 @@ async def test_a_stopped_asker_fails_what_it_waits_for(rabbitmq: Broker) -> None
     async with serving(rabbitmq.url, queue, world):
         async with asking(rabbitmq.url) as bus:
             ask = asyncio.create_task(bus.ask(queue.name, Hold(), call()))
-            await _begun(world, 1)
+            await world.begun(1)
         with pytest.raises(Unavailable):
             await ask
-
-
-async def _begun(world: World, number: int) -> None:
-    async with asyncio.timeout(20):
-        for _ in range(number):
-            await world.held.acquire()

@@ -1,0 +1,56 @@
+"""The queue `dead` on a real broker: what expired is dropped, what nobody could read is kept."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import REGISTRY
+
+from services.bus.dead import DeadLetters
+from tests.eventually import eventually
+from tests.services.bus_peers import Stranger, World, serving, some_queue, stranger
+from tests.session import Broker
+
+
+@asynccontextmanager
+async def watching(url: str, number: str) -> AsyncIterator[DeadLetters]:
+    letters = DeadLetters(url, "try", number, period=3600)
+    await letters.start()
+    try:
+        yield letters
+    finally:
+        await letters.stop()
+
+
+def counted(reason: str) -> float:
+    return REGISTRY.get_sample_value("doordarshan_dead_letters_total", {"reason": reason}) or 0.0
+
+
+async def waiting(tool: Stranger) -> int:
+    return (await tool.channel.declare_queue("dead", passive=True)).declaration_result.message_count or 0
+
+
+async def test_expired_commands_are_counted_and_dropped_and_poison_is_kept(rabbitmq: Broker) -> None:
+    queue = some_queue()
+    async with stranger(rabbitmq.url) as tool:
+        async with serving(rabbitmq.url, queue, World()):
+            before = await waiting(tool)
+            for _ in range(3):
+                await tool.send(queue.name, b"{")
+                await tool.reply()
+        await tool.channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
+        for _ in range(4):
+            await tool.send(queue.name, b'{"text": "late"}', expiration=0.001)
+
+        async def all_dead() -> bool:
+            return await waiting(tool) == before + 7
+
+        await eventually(all_dead)
+        expired, rejected = counted("expired"), counted("rejected")
+        async with watching(rabbitmq.url, "1") as first, watching(rabbitmq.url, "2") as second:
+
+            async def all_kept() -> bool:
+                return await first.look() + await second.look() == 2 * (before + 3)
+
+            await eventually(all_kept)
+        assert await waiting(tool) == before + 3
+        assert (counted("expired") - expired, counted("rejected") - rejected) == (4, 3)
