@@ -22,12 +22,11 @@ from psycopg import sql
 from services.cli.schema import migrate_database
 from services.cli.stack.errors import AlreadyRunning
 from services.cli.stack.ports import ServicePorts
-from services.cli.stack.postgres import OWNER, grant_rows
 from services.cli.stack.private import AMQP_URL, POSTGRES_URL, REDIS_URL, Addresses, PrivateServices, Service
+from services.cli.stack.roles import OWNER, ROLES, grant_rows
 from services.cli.stack.rundir import PROJECT, RunDirectory
 from tests.outside import make_vhost, remove_keys, remove_vhost
 
-ROLES = ("gateway", "kendra", "media")
 USERS = (*ROLES, "tool", "administrator")
 
 

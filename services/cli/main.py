@@ -21,7 +21,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     ("check", "services.cli.check:check", "Prove a deployment: two headless participants exchange media.", OPERATE),
     ("explain", "services.cli.explain:explain", "Show why a meeting lives where it lives.", OPERATE),
     ("migrate", "services.cli.migrate:migrate", "Bring the database to the newest schema.", OPERATE),
-    ("broker", "services.cli.broker:broker", "Print the broker's users, permissions and topology.", OPERATE),
+    ("users", "services.cli.users:users", "Write the users of RabbitMQ and Redis, for a deployment.", OPERATE),
     ("tenant", "services.cli.tenant:tenant", "Create, change and list tenants.", OPERATE),
     ("key", "services.cli.key:key", "Create, revoke and list API keys.", OPERATE),
     ("token", "services.cli.token:token", "Make an access token.", OPERATE),

@@ -1,7 +1,6 @@
 """A private Postgres: one cluster in one directory, scram passwords, loopback only.
 
-Roles: `doordarshan` owns the database and migrates it; gateway, kendra and media may read and write rows, not change
-tables. Postgres refuses to run as root: root runs it as the user `postgres`. After a kill -9 of the postmaster its
+Postgres refuses to run as root: root runs it as the user `postgres`. After a kill -9 of the postmaster its
 backends still hold the shared memory for a moment, so a start is tried again until its deadline.
 """
 
@@ -14,17 +13,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import psycopg
-from psycopg import sql
-
 from services.cli.stack.errors import CannotRun, NotReady
 from services.cli.stack.process import Child
 from services.cli.stack.programs import postgres_programs, program
+from services.cli.stack.roles import DATABASE, OWNER, ROLES, grant_rows, put_database, put_roles
 from services.cli.stack.rundir import RunDirectory, outside, reachable
 
-OWNER = "doordarshan"
-ROLES = ("gateway", "kendra", "media")
-DATABASE = "doordarshan"
 _START_DEADLINE = 30.0
 _VOLATILE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
 
@@ -161,38 +155,7 @@ class Postgres:
 
     def _prepare(self) -> None:
         """Make the roles and the database; run again after a crash in the middle it makes what is missing."""
-        with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as admin:
-            known = {row[0] for row in admin.execute("select rolname from pg_roles").fetchall()}
-            for role in (OWNER, *ROLES):
-                self._put_role(admin, role, role in known)
-            if not admin.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone():
-                admin.execute(
-                    sql.SQL("create database {} owner {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
-                )
+        admin = self.url("postgres", "postgres")
+        put_roles(admin, {role: self._run.secrets.get(f"postgres.{role}") for role in (OWNER, *ROLES)})
+        put_database(admin, DATABASE, OWNER)
         grant_rows(self.url("postgres", DATABASE), OWNER, ROLES)
-
-    def _put_role(self, admin: psycopg.Connection, role: str, known: bool) -> None:
-        verb, power = ("alter", "") if known else ("create", " createdb" if role == OWNER else "")
-        admin.execute(
-            sql.SQL("{} role {} login" + power + " password {}").format(
-                sql.SQL(verb), sql.Identifier(role), sql.Literal(self._run.secrets.get(f"postgres.{role}"))
-            )
-        )
-
-
-def grant_rows(url: str, owner: str, roles: tuple[str, ...]) -> None:
-    """Let roles read and write rows of whatever `owner` makes in the schema `public`, and change no table."""
-    with psycopg.connect(url, autocommit=True) as admin:
-        for role in map(sql.Identifier, roles):
-            admin.execute(sql.SQL("grant usage on schema public to {}").format(role))
-            for what in (
-                "select, insert, update, delete on tables",
-                "usage, select on sequences",
-                "execute on functions",
-            ):
-                admin.execute(
-                    sql.SQL("alter default privileges for role {} in schema public grant " + what + " to {}").format(
-                        sql.Identifier(owner), role
-                    )
-                )
-        admin.execute(sql.SQL("alter schema public owner to {}").format(sql.Identifier(owner)))

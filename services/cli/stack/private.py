@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from services.cli.stack.broker_users import VHOST
 from services.cli.stack.ports import ServicePorts
-from services.cli.stack.postgres import DATABASE, OWNER, Postgres
+from services.cli.stack.postgres import Postgres
 from services.cli.stack.rabbitmq import RabbitMQ
 from services.cli.stack.redis import Redis
+from services.cli.stack.roles import DATABASE, OWNER
 from services.cli.stack.rundir import RunDirectory
 
 POSTGRES_URL = "DOORDARSHAN_POSTGRES_URL"

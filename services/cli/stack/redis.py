@@ -4,6 +4,7 @@ Durable, it keeps an append-only file synced each second: streams carry notifica
 """
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.cli.stack.errors import NotReady
@@ -20,6 +21,11 @@ _RIGHTS = {
 _START_DEADLINE = 20.0
 _DURABLE = ("--appendonly", "yes", "--appendfsync", "everysec")
 _VOLATILE = ("--appendonly", "no")
+
+
+def access_list(passwords: Mapping[str, str]) -> str:
+    """Return the content of an ACL file: these users with their rights, and nobody else."""
+    return "\n".join(["user default off", *(f"user {u} on >{p} {_RIGHTS[u]}" for u, p in passwords.items()), ""])
 
 
 class Redis:
@@ -64,13 +70,9 @@ class Redis:
         await self.child.kill()
 
     def _write_users(self) -> None:
-        lines = [
-            "user default off",
-            *(f"user {u} on >{self._run.secrets.get(f'redis.{u}')} {_RIGHTS[u]}" for u in USERS),
-        ]
         path = self._home / "users.acl"
         path.touch(0o600)
-        path.write_text("\n".join(lines) + "\n")
+        path.write_text(access_list({user: self._run.secrets.get(f"redis.{user}") for user in USERS}))
 
     async def _answers(self) -> bool:
         try:
