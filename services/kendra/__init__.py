@@ -1,0 +1,1 @@
+"""Kendra: places meetings, seats participants, asks media servers, publishes events, sweeps what was left behind. Stateless."""

@@ -1,0 +1,189 @@
+"""Relay: what the logs in Postgres say goes to Redis, where gateways read it.
+
+* Never one event on its own: everything that Redis lacks, lowest first, appended by a script that compares and appends in one step.
+  So relaying twice, by two kendras, after a crash, or into a Redis that lost its tail or everything is harmless.
+* What this process thinks Redis has is a hint. Only the script knows.
+* A relay of a meeting that is asked for while one runs is one more run after it; ten that ask share it.
+* Redis may be away: nobody fails for it, the second's round sends what is left.
+"""
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from contracts.failure import KendraError
+from contracts.live import LiveEvents
+from services.bus import Call
+from services.kendra.metrics import RELAYED, RELAYS
+from services.kendra.store.log import Log, LogKey, Run
+
+log = structlog.stdlib.get_logger("relay")
+
+APPEND_RUN = (Path(__file__).parent / "append_run.lua").read_text()
+
+_MAXLEN = 10_000
+_DAY = 86_400
+_REMEMBERED = 10_000
+_AT_ONCE = 16
+_REDIS_SECONDS = 2.0
+
+
+def connect(url: str) -> "Redis":
+    """Return a client that connects when it is used, and never waits or repeats on its own: deadlines are outside."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=None,
+        socket_connect_timeout=None,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+
+
+class Events:
+    """The relay of one process. `prefix` goes before every key of this deployment."""
+
+    def __init__(self, redis: "Redis", prefix: str, log: Log) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._log = log
+        self._append = redis.register_script(APPEND_RUN)
+        self._running: dict[LogKey, asyncio.Task[bool]] = {}
+        self._again: dict[LogKey, asyncio.Task[bool]] = {}
+        self._thought: OrderedDict[LogKey, int] = OrderedDict()
+        self._hints: dict[LogKey, int] = {}
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._incarnation: tuple[str, str] | None = None
+        self.reached = False
+        """Whether the last round got through to Redis."""
+
+    async def relay(self, call: Call, wait: float = 0.1) -> None:
+        """Send what the call's meeting has on, and wait for it, but not long. Never fails: what is left goes later."""
+        await asyncio.wait({self.start(call)}, timeout=wait)
+
+    def start(self, call: Call) -> "asyncio.Task[bool]":
+        """Have what the call's meeting has by now sent on."""
+        return self._start((call.tenant, call.meeting))
+
+    async def publish(self, call: Call, live: LiveEvents) -> None:
+        """Tell the meeting's clients now or never, on the channel `live:{<tenant>:<meeting>}`; one JSON object per event."""
+        channel = f"{self._prefix}live:{{{call.tenant}:{call.meeting}}}"
+        async with asyncio.timeout(_REDIS_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
+            for event in live.events:
+                pipeline.publish(channel, event.model_dump_json(by_alias=True))
+            await pipeline.execute(raise_on_error=False)
+
+    async def round(self) -> None:
+        """Relay what is left; everything, when Redis is not the one (or not with the memory) that was seen last."""
+        self.reached = False
+        await self.keep_hints()
+        seen = await self._seen()
+        if seen == self._incarnation:
+            await self._all(await self._log.left())
+        else:
+            self._thought.clear()
+            if await self._all(await self._log.live()):
+                self._incarnation = seen
+        self.reached = True
+
+    async def keep_hints(self) -> None:
+        """Write down how far Redis has which logs, so that no other kendra sends it again."""
+        hints, self._hints = self._hints, {}
+        if hints:
+            await self._log.keep_hints(hints)
+
+    async def close(self) -> None:
+        """Let what runs finish for a moment, then disconnect."""
+        running = [*self._running.values(), *self._again.values()]
+        if running:
+            await asyncio.wait(running, timeout=1.0)
+        for task in running:
+            task.cancel()
+        await self._redis.aclose()
+
+    def _start(self, of: LogKey) -> "asyncio.Task[bool]":
+        if of in self._again:
+            return self._again[of]
+        if of not in self._running:
+            return self._task(self._running, of, self._relayed(of))
+        # The one that runs may have read the log before the caller's event was there.
+        return self._task(self._again, of, self._after(self._running[of], of))
+
+    def _task(
+        self, tasks: "dict[LogKey, asyncio.Task[bool]]", of: LogKey, work: Coroutine[None, None, bool]
+    ) -> "asyncio.Task[bool]":
+        task = tasks[of] = asyncio.create_task(work, name=f"relay {of[0]}:{of[1]}")
+        return task
+
+    async def _after(self, running: "asyncio.Task[bool]", of: LogKey) -> bool:
+        await asyncio.wait({running})
+        self._running[of] = self._again.pop(of)
+        return await self._relayed(of)
+
+    async def _relayed(self, of: LogKey) -> bool:
+        """Relay one meeting; a failure is logged and answered with False, the next round tries again."""
+        try:
+            async with asyncio.timeout(_REDIS_SECONDS), self._slots:
+                await self._relay(of)
+        except (RedisError, OSError, TimeoutError, KendraError) as error:
+            self._thought.pop(of, None)
+            RELAYS.labels("failed").inc()
+            log.info("a relay failed", tenant=of[0], meeting=of[1], error=str(error) or type(error).__name__)
+            return False
+        else:
+            RELAYS.labels("ok").inc()
+            return True
+        finally:
+            del self._running[of]
+
+    async def _relay(self, of: LogKey) -> None:
+        after = self._thought.get(of)
+        while (run := await self._log.run(of, after)) is not None:
+            last = await self._append_run(run)
+            if last > run.head and (now := await self._log.run(of, last)) is not None and last > now.head:
+                await self._log.reset(of, last)
+            elif last >= run.head:
+                self._remember(of, last)
+                return
+            after = last
+
+    async def _append_run(self, run: Run) -> int:
+        pieces: Iterable[tuple[str | int, ...]] = ((entry.sequence, len(entry.fields), *entry.fields) for entry in run.entries)
+        arguments: list[str | int] = [
+            run.base,
+            _MAXLEN,
+            _DAY if run.ended else 0,
+            *itertools.chain.from_iterable(pieces),
+        ]
+        last = int(await self._append(keys=[self._prefix + run.stream], args=arguments))
+        RELAYED.inc(len(run.entries))
+        return last
+
+    def _remember(self, of: LogKey, last: int) -> None:
+        self._hints[of] = self._thought[of] = last
+        self._thought.move_to_end(of)
+        while len(self._thought) > _REMEMBERED:
+            self._thought.popitem(last=False)
+
+    async def _all(self, logs: Iterable[LogKey]) -> bool:
+        """Relay these; return whether all of it got through."""
+        return all(await asyncio.gather(*(self._start(of) for of in logs)))
+
+    async def _seen(self) -> tuple[str, str]:
+        """Return Redis' run id, and the mark that a Redis which lost its memory has lost."""
+        key = f"{self._prefix}incarnation"
+        async with asyncio.timeout(_REDIS_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.info("server")
+            pipeline.set(key, str(uuid4()), nx=True)
+            pipeline.get(key)
+            info, _, mark = await pipeline.execute()
+        return info["run_id"], mark

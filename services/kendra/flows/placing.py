@@ -1,0 +1,49 @@
+"""Bringing a meeting to life: what create and join do until its router exists, or no media server is left."""
+
+from contracts.failure import MediaServerUnavailable
+from contracts.ids import MediaServerId
+from services.bus import Call
+from services.kendra.place import Place
+from services.kendra.world import World
+
+_MOST_STEPS = 12
+"""More changes than this under one command are somebody else's doing: let the caller try again."""
+
+
+async def live(place: Place, call: Call, world: World) -> Place:
+    """Return the meeting with its router, from a last read.
+
+    A meeting whose server is dead is placed anew. A server that refuses or cannot be reached is passed over for the next best, as long
+    as it has not made the router after all. Raises NoCapacity when none is left.
+    """
+    refused: dict[MediaServerId, str] = {}
+    for _ in range(_MOST_STEPS):
+        if world.servers.dead(place):
+            place = await moved(place, refused, call, world, bury=True)
+        elif place.router is not None:
+            return place
+        else:
+            refusal = await world.media.allocate(place, call)
+            place = await settled(place, refusal, refused, call, world)
+    raise MediaServerUnavailable
+
+
+async def settled(
+    place: Place, refusal: str | None, refused: dict[MediaServerId, str], call: Call, world: World
+) -> Place:
+    """Read what came of an ask, or move on when the server refused."""
+    if refusal is None or place.server is None:
+        return await world.store.resolving.place(call)
+    refused[place.server] = refusal
+    return await moved(place, refused, call, world)
+
+
+async def moved(
+    place: Place, refused: dict[MediaServerId, str], call: Call, world: World, *, bury: bool = False
+) -> Place:
+    """Have the meeting wanted elsewhere; a dead boot's rows are cleared first, for its router keeps a meeting in place."""
+    if bury and place.server is not None and place.boot is not None:
+        await world.store.servers.bury(place.server, place.boot)
+    await world.store.meetings.move(place, refused)
+    world.events.start(call)
+    return await world.store.resolving.place(call)

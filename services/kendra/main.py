@@ -1,0 +1,126 @@
+"""Builds a kendra and runs it until it is told to stop. Nothing else builds anything.
+
+Postgres, Redis and the broker may be away when it starts: it says so in `/readyz`, waits, and takes up work when they are there.
+"""
+
+import asyncio
+import secrets
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+import uvloop
+
+from services import log as logging
+from services.admin import Admin
+from services.bus import Bus, Serving, kendra_commands
+from services.bus.dead import DeadLetters
+from services.kendra import events, store
+from services.kendra.handlers import HANDLERS
+from services.kendra.media import Media
+from services.kendra.servers import Servers
+from services.kendra.settings import Settings
+from services.kendra.store import database
+from services.kendra.sweep import Sweep
+from services.kendra.world import World
+
+log = structlog.stdlib.get_logger("kendra")
+
+_RETRY = 1.0
+_RECENT = 3.0
+
+
+class Kendra:
+    """One process's worth, started and stopped."""
+
+    def __init__(self, settings: Settings, process: str, rows: database.Database) -> None:
+        self._rows = rows
+        stored = store.build(rows, settings.lease)
+        self._bus = Bus(settings.amqp_url, "kendra", process)
+        self._servers = Servers(stored.servers, settings.lease)
+        self._events = events.Events(events.connect(settings.redis_url), settings.redis_prefix, stored.log)
+        self.world = World(stored, Media(self._bus, self._servers), self._events, self._servers)
+        self._sweep = Sweep(self.world, rows, settings)
+        self._serving = Serving(
+            settings.amqp_url, kendra_commands(settings.command_queue), HANDLERS, self.world, "kendra", process
+        )
+        self._dead = DeadLetters(settings.amqp_url, "kendra", process)
+        self._admin = Admin(
+            settings.admin_port,
+            {"postgres": self._postgres, "redis": self._redis, "broker": self._broker},
+            settings.admin_host,
+        )
+        self._rounds: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def build(cls, settings: Settings, process: str) -> "Kendra":
+        """Return a kendra; nothing is connected yet. `process` is unique among those that run."""
+        return cls(settings, process, await database.connect(settings.postgres_url, settings.postgres_connections))
+
+    async def start(self) -> None:
+        """Begin to serve as soon as the broker is there."""
+        await self._admin.start()
+        self._rounds = [asyncio.create_task(self._servers.watch()), asyncio.create_task(self._sweep.forever())]
+        for start in (self._bus.start, self._serving.start, self._dead.start):
+            await _until_there(start)
+        log.info("serving", admin_port=self._admin.port)
+
+    async def stop(self) -> None:
+        """Take no more commands, finish what runs, disconnect."""
+        await self._serving.stop(within=5.0)
+        for task in self._rounds:
+            task.cancel()
+        await asyncio.gather(*self._rounds, return_exceptions=True)
+        await self._dead.stop()
+        await self._events.close()
+        await self._bus.stop()
+        await self._rows.close()
+        await self._admin.stop()
+
+    @property
+    def admin_port(self) -> int:
+        """Where `/readyz` is."""
+        return self._admin.port
+
+    async def _postgres(self) -> bool:
+        return self._servers.read_at is not None and time.monotonic() - self._servers.read_at < _RECENT
+
+    async def _redis(self) -> bool:
+        return self._events.reached
+
+    async def _broker(self) -> bool:
+        return self._bus.connected and self._serving.consuming
+
+
+async def _until_there(start: Callable[[], Awaitable[None]]) -> None:
+    """Try again each second while the broker cannot be reached."""
+    while True:
+        try:
+            await start()
+            return
+        except OSError as error:
+            log.warning("the broker cannot be reached", error=str(error) or type(error).__name__)
+            await asyncio.sleep(_RETRY)
+
+
+async def serve(settings: Settings, process: str) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    kendra = await Kendra.build(settings, process)
+    starting = asyncio.create_task(kendra.start())
+    await asyncio.wait({starting, asyncio.create_task(stopped.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        await stopped.wait()
+    starting.cancel()
+    await kendra.stop()
+
+
+def run() -> None:
+    """Run a kendra in the foreground, as its environment says."""
+    settings, process = Settings(), secrets.token_hex(4)
+    logging.configure("kendra", process, settings.log)
+    uvloop.run(serve(settings, process))

@@ -1,0 +1,164 @@
+"""Connections to Postgres, and the one place where its errors become ours.
+
+* A write runs in a task of its own, which no deadline cancels: a commit under way is waited for, or left to land.
+* No transaction stays open across anything but SQL; the server ends one that forgets itself.
+* Postgres may be away at any time, at the start too: connections are made when they are needed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias, TypeVar
+
+import asyncpg
+
+from contracts.failure import (
+    Forbidden,
+    IdempotencyKeyReused,
+    KendraError,
+    MediaServerUnavailable,
+    MeetingFull,
+    MeetingNotFound,
+    ParticipantNotFound,
+    StaleEpoch,
+    StaleInstance,
+    Unavailable,
+)
+
+Row: TypeAlias = "asyncpg.Record"
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+T = TypeVar("T")
+
+
+class NoRoom(KendraError):
+    """The server that was picked filled up, or began to drain, meanwhile; look again."""
+
+    code = "no_room"
+
+
+RAISED: dict[str, type[KendraError]] = {
+    "DK001": StaleEpoch,
+    "DK002": MeetingNotFound,
+    "DK003": MediaServerUnavailable,
+    "DK004": StaleInstance,
+    "DK005": MeetingFull,
+    "DK006": Forbidden,
+    "DK007": IdempotencyKeyReused,
+    "DK008": ParticipantNotFound,
+    "DK009": NoRoom,
+}
+"""What the functions of the migrations raise."""
+
+_AWAY = ("08", "53", "57", "25006", "40", "55P03")
+"""Sqlstates, or their classes, that a repeat may cure: connection, resources, shutdown and timeouts, read-only, conflicts, locks."""
+
+
+class Database:
+    """A pool of connections. Every method raises KendraErrors only, or what is a mistake of ours."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    async def row(self, sql: str, *values: object) -> Row | None:
+        """Read one row."""
+        with translated():
+            return await self._pool.fetchrow(sql, *values)
+
+    async def rows(self, sql: str, *values: object) -> Sequence[Row]:
+        """Read rows."""
+        with translated():
+            found: Sequence[Row] = await self._pool.fetch(sql, *values)
+            return found
+
+    async def write(self, sql: str, *values: object) -> Row | None:
+        """Run one statement that writes, as a transaction of its own; return its first row."""
+
+        async def once() -> Row | None:
+            return await self._pool.fetchrow(sql, *values)
+
+        return await self._landing(once)
+
+    async def transaction(self, body: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `body` in one transaction."""
+
+        async def once() -> T:
+            async with self._pool.acquire() as connection, connection.transaction():
+                return await body(connection)
+
+        return await self._landing(once)
+
+    @asynccontextmanager
+    async def alone(self, lock: int) -> AsyncIterator[bool]:
+        """Hold a session's advisory lock, and no transaction, while inside; False when another process has it."""
+        with translated():
+            async with self._pool.acquire() as connection:
+                if not await connection.fetchval("select pg_try_advisory_lock($1)", lock):
+                    yield False
+                    return
+                try:
+                    yield True
+                finally:
+                    await connection.fetchval("select pg_advisory_unlock($1)", lock)
+
+    async def close(self) -> None:
+        """Give the connections back, roughly when they do not come in time."""
+        try:
+            async with asyncio.timeout(2.0):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @staticmethod
+    async def _landing(once: Callable[[], Awaitable[T]]) -> T:
+        """Await a write; being cancelled cancels only the waiting."""
+        with translated():
+            task = asyncio.ensure_future(once())
+            task.add_done_callback(_looked_at)
+            return await asyncio.shield(task)
+
+
+async def connect(url: str, most: int) -> Database:
+    """Return the pool; nothing is connected yet. A connection is not reset between uses, for nobody leaves state on one."""
+    pool = asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=most,
+        timeout=1.5,
+        max_inactive_connection_lifetime=60.0,
+        reset=_nothing_to_reset,
+        server_settings={
+            "application_name": "kendra",
+            "timezone": "UTC",
+            "jit": "off",
+            "statement_timeout": "3000",
+            "lock_timeout": "2500",
+            "idle_in_transaction_session_timeout": "5000",
+        },
+    )
+    return Database(await pool)
+
+
+async def _nothing_to_reset(_: Connection) -> None:
+    return None
+
+
+def _looked_at(task: "asyncio.Future[T]") -> None:
+    """Take the exception of a write that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what asyncpg raises into our errors."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state: str = getattr(error, "sqlstate", None) or ""
+        if state in RAISED:
+            raise RAISED[state] from None
+        if state.startswith(_AWAY):
+            raise Unavailable(f"the database: {error}") from error
+        raise
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise Unavailable("the database cannot be reached") from error
