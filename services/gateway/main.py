@@ -1,0 +1,117 @@
+"""Builds a gateway and runs it until it is told to stop. The only place that builds things.
+
+It listens at once, whatever is away: requests are answered 503 until the broker is there. Stop: event streams end, what runs
+is answered for two seconds, then the process ends.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from services import log as logs
+from services.admin import Admin
+from services.bus import Bus
+from services.bus.connection import LOST
+from services.gateway.app import create_app, surrounded
+from services.gateway.edge import Edge
+from services.gateway.events import Streams
+from services.gateway.identity import Tokens
+from services.gateway.keys import Keys
+from services.gateway.limits import Limits
+from services.gateway.server import create_server
+from services.gateway.settings import Settings
+from services.sealing import Sealing
+
+SERVICE = "gateway"
+AGAIN = 0.5
+
+log = structlog.stdlib.get_logger(SERVICE)
+
+
+class Gateway:
+    """One gateway process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.process = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        secret = settings.cluster_secret.get_secret_value()
+        keys = Keys(settings.postgres_url, Sealing(secret), fresh=settings.key_cache)
+        tokens = Tokens(secret, keys, lifetime=settings.participant_token_lifetime)
+        self.edge = Edge(Bus(settings.amqp_url, SERVICE, self.process), tokens, keys, Limits(settings))
+        self.streams = Streams(settings.redis_url, settings.redis_prefix, most=settings.most_streams)
+        app = surrounded(create_app(settings, self.edge, self.streams), settings, self.edge)
+        self.server = create_server(app, settings, self.streams.close_followers)
+        checks = {"broker": self._connected, "redis": self.streams.reachable, "postgres": keys.usable}
+        self.admin = Admin(settings.admin_port, checks, settings.admin_host)
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        await self.admin.start()
+        await self.edge.keys.start()
+        await self.streams.start()
+        connecting = asyncio.create_task(_connect(self.edge.bus))
+        try:
+            await self.server.serve()
+        finally:
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+            await self.streams.stop()
+            with suppress(TimeoutError, *LOST):
+                async with asyncio.timeout(1):
+                    await self.edge.bus.stop()
+            await self.edge.keys.stop()
+            await self.admin.stop()
+
+    def stop(self) -> None:
+        """Have `run` end."""
+        self.server.should_exit = True
+
+    async def _connected(self) -> bool:
+        return self.edge.bus.connected
+
+
+async def _connect(bus: Bus) -> None:
+    """Connect to the broker, as long as that takes."""
+    while True:
+        try:
+            await bus.start()
+            return
+        except (*LOST, OSError, TimeoutError) as error:
+            log.warning("the broker is away", error=type(error).__name__)
+            with suppress(*LOST, OSError, TimeoutError):
+                await bus.stop()
+        await asyncio.sleep(AGAIN)
+
+
+async def serve(settings: Settings) -> None:
+    """Run a gateway until SIGTERM or SIGINT."""
+    gateway = Gateway(settings)
+    logs.configure(SERVICE, gateway.process, settings.log)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, gateway.stop)
+    await gateway.run()
+
+
+def run() -> None:
+    """Run the service in the foreground."""
+    try:
+        settings = Settings()
+    except ValidationError as wrong:
+        sys.exit("\n".join(f"gateway: {_setting(error['loc'])}: {error['msg']}" for error in wrong.errors()))
+    uvloop.run(serve(settings))
+
+
+def _setting(where: tuple[int | str, ...]) -> str:
+    return f"DOORDARSHAN_{'_'.join(map(str, where)).upper()}" if where else "settings"
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""HTTP to command and back, a file per noun; nothing else happens here."""
