@@ -29,21 +29,21 @@ class Call:
         self.admin = Api(system.url, system.token(meeting=self.id), budget=10)
         self.pages: list[Page] = []
 
-    def link(self, **fields: str) -> str:
-        """Return an invitation as `make up` prints it, with more fields in the fragment."""
+    def link(self, at: str | None = None, **fields: str) -> str:
+        """Return an invitation as `make up` prints it, with more fields in the fragment; `at` another origin than the gateway's."""
         token = self.system.token(meeting=self.id, grants=INVITED)
-        return f"{self.system.url}/#token={token}" + "".join(f"&{key}={value}" for key, value in fields.items())
+        return f"{at or self.system.url}/#token={token}" + "".join(f"&{key}={value}" for key, value in fields.items())
 
-    async def open(self, script: str = "", **fields: str) -> Page:
+    async def open(self, script: str = "", at: str | None = None, **fields: str) -> Page:
         """Open the page before joining."""
-        page = await self.browser.open(self.link(**fields), script=script)
+        page = await self.browser.open(self.link(at, **fields), script=script)
         self.pages.append(page)
         await page.in_state("prejoin")
         return page
 
-    async def joined(self, name: str, **fields: str) -> Page:
+    async def joined(self, name: str, at: str | None = None, **fields: str) -> Page:
         """Open the page and join as `name`."""
-        page = await self.open(**fields)
+        page = await self.open(at=at, **fields)
         await page.join(name)
         return page
 

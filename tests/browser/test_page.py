@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.browser.conftest import Call
 from tests.browser.driver import Look, Page
+from tests.browser.wire import Wire
 from tests.eventually import eventually
 
 NO_DEVICES = """
@@ -66,11 +67,16 @@ async def test_an_ended_meeting_is_said_in_words(call: Call) -> None:
 
 
 async def test_what_happened_while_the_network_was_away_is_seen_after_it_is_back(call: Call) -> None:
-    asha, bela = await call.joined("Asha"), await call.joined("Bela")
-    await asha.sees("Bela")
-    await asha.ask("offline", offline=True)
-    await bela.ask("click", selector="#leave")
-    await bela.in_state("over")
-    await call.joined("Chandra")
-    await asha.ask("offline", offline=False)
-    await asha.sees("Chandra", within=30)
+    async with Wire.to(call.system.url) as wire:
+        asha, bela = await call.joined("Asha", at=wire.url), await call.joined("Bela")
+        await asha.sees("Bela")
+        wire.cut()
+        await eventually(lambda: asha.text("#banner"))
+        assert "Reconnecting" in await asha.text("#banner")
+        await bela.ask("click", selector="#leave")
+        await bela.in_state("over")
+        await call.joined("Chandra")
+        assert set(await asha.received()) == {"Bela"}
+        wire.mend()
+        await asha.sees("Chandra")
+        assert not await asha.text("#banner")

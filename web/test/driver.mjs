@@ -78,13 +78,8 @@ const METHODS = {
   press: (order) => pageOf(order).page.keyboard.press(order.key),
   reload: (order) => pageOf(order).page.reload(),
   resize: (order) => pageOf(order).page.setViewport({ width: order.width, height: order.height }),
-  offline: (order) => pageOf(order).page.setOfflineMode(order.offline),
   screenshot: (order) => pageOf(order).page.screenshot({ path: order.path }),
   logs: (order) => pageOf(order).logs,
-  async wait({ timeout = 10_000, ...order }) {
-    const expression = `(${order.function})(...${JSON.stringify(order.arguments ?? [])})`;
-    await pageOf(order).page.waitForFunction(expression, { timeout, polling: 100 });
-  },
   async close(order) {
     const { context } = pageOf(order);
     pages.delete(order.page);
