@@ -19,7 +19,7 @@ check_unknown = at_most(values=64, characters=4096)
 Text = Annotated[str, Field(max_length=256, pattern=NO_ZERO)]
 Name = Annotated[str, Field(max_length=64, pattern=NO_ZERO)]
 Integer = Annotated[int, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
-Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Flag = Annotated[bool, Field(strict=True)]
 PayloadType = Annotated[int, Field(strict=True, ge=0, le=127)]
 Ssrc = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
