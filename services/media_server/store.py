@@ -251,7 +251,7 @@ class Store:
                 try:
                     await transaction.commit()
                 except Exception as error:
-                    connection.terminate()
+                    _drop(connection)
                     raise CommitUnknown from error
 
     async def forget(self, of: Allocated) -> None:
@@ -332,4 +332,10 @@ async def _rolled_back(connection: asyncpg.Connection, transaction: asyncpg.tran
     try:
         await transaction.rollback()
     except Exception:
+        _drop(connection)
+
+
+def _drop(connection: asyncpg.Connection) -> None:
+    """Close a connection of which nobody knows the state. One that was lost has left the pool already and says so."""
+    with suppress(asyncpg.InterfaceError):
         connection.terminate()
