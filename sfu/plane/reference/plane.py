@@ -45,7 +45,8 @@ class ReferencePlane:
         self._address: Address = (announced_address or listen_ip, self._socket.getsockname()[1])
         self._emit, self._open, self._logged_at = emit, True, 0.0
         self._core = Core(self._send, emit, consent_timeout)
-        self._loop.add_reader(self._socket.fileno(), self._readable)
+        self._descriptor = self._socket.fileno()
+        self._loop.add_reader(self._descriptor, self._readable)
         self._timer = self._loop.call_later(TICK, self._tick)
 
     @property
@@ -121,6 +122,5 @@ class ReferencePlane:
     def close(self) -> None:
         self._open = False
         self._timer.cancel()
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket.fileno())
+        self._loop.remove_reader(self._descriptor)
         self._socket.close()
