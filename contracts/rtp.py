@@ -11,13 +11,16 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from contracts.message import Message
-from contracts.plain_json import NO_ZERO, at_most
+from contracts.plain_json import at_most
 
 LARGEST_NUMBER = 2**53 - 1
 check_unknown = at_most(values=64, characters=4096)
 
-Text = Annotated[str, Field(max_length=256, pattern=NO_ZERO)]
-Name = Annotated[str, Field(max_length=64, pattern=NO_ZERO)]
+ONE_LINE = r"^[^\x00-\x1F\x7F]*$"
+"""A line break in one participant's cname or `fmtp` would be a line of everybody else's session description."""
+
+Text = Annotated[str, Field(max_length=256, pattern=ONE_LINE)]
+Name = Annotated[str, Field(max_length=64, pattern=ONE_LINE)]
 Integer = Annotated[int, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Flag = Annotated[bool, Field(strict=True)]

@@ -48,6 +48,7 @@ def negotiate_producer(kind: str, params: object, caps: RtpCapabilitiesJson, ran
         given["encodings"] = [{"dtx": False}]
     check_streams(kind, given)
     mapping = producer_rtp_mapping(given, caps, random)
+    _check_codecs_stay_apart(mapping)
     agreed = agreed_rtp_parameters(given, caps)
     consumable = consumable_rtp_parameters(kind, agreed, caps, mapping)
     return NegotiatedProducer(producer_type(agreed), agreed, mapping, consumable)
@@ -110,6 +111,13 @@ def consumable_rtp_parameters(
     if "msid" in params:
         consumable["msid"] = params["msid"]
     return consumable
+
+
+def _check_codecs_stay_apart(mapping: RtpMapping) -> None:
+    """Refuse two codecs that are one to the router: their consumers would get the same payload type twice."""
+    mapped = [codec["mappedPayloadType"] for codec in mapping["codecs"]]
+    if len(set(mapped)) < len(mapped):
+        raise InvalidRtpParameters("params.codecs has a codec twice")
 
 
 def _router_codec(codec: RtpCodecJson, caps: RtpCapabilitiesJson) -> RtpCodecCapabilityJson:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from contracts.rtp import RtpParameters
 from sfu import ortc
 from sfu.codec_matching import is_rtx
 from sfu.errors import InvalidRtpParameters, SfuError
@@ -207,6 +209,40 @@ def test_a_consumer_gets_no_more_than_it_can_do(consumable: Any, caps: Any, pipe
     assert repairs <= {codec["payloadType"] for codec in consumer["codecs"] if not is_rtx(codec)}
     assert all(("rtx" in stream) is bool(repairs) for stream in consumer["encodings"])
     assert len(consumer["encodings"]) == (len(consumable["encodings"]) if pipe else 1)
+
+
+NUMBERS = st.integers(0, 127)
+SENT_CODECS = st.fixed_dictionaries(
+    {
+        "mimeType": st.sampled_from(["video/VP8", "video/vp9", "video/AV1", "video/H264", "video/rtx"]),
+        "payloadType": NUMBERS,
+        "clockRate": st.just(90000),
+        "parameters": st.fixed_dictionaries(
+            {"packetization-mode": st.just(1)}, optional={"apt": NUMBERS, "x": st.text()}
+        ),
+    }
+)
+SENT = st.fixed_dictionaries(
+    {
+        "mid": st.just("0"),
+        "codecs": st.lists(SENT_CODECS, min_size=1, max_size=64),
+        "encodings": st.lists(st.fixed_dictionaries({"ssrc": st.integers(0, 2**32 - 1)}), max_size=16),
+    },
+    optional={"msid": st.text(), "rtcp": st.fixed_dictionaries({"cname": st.text()})},
+)
+
+
+@unhurried
+@given(sent=SENT)
+def test_what_comes_of_what_the_contract_lets_in_fits_the_contract(sent: Any) -> None:
+    try:
+        params = RtpParameters.model_validate(sent).as_json()
+        negotiated = ortc.negotiate_producer("video", params, ROUTER, numbered())
+    except (ValidationError, SfuError):
+        return
+    assert RtpParameters.model_validate(negotiated.rtp_parameters)
+    consumer = ortc.consumer_rtp_parameters(negotiated.consumable, ROUTER, numbered())
+    assert RtpParameters.model_validate(consumer).as_json() == consumer
 
 
 @unhurried

@@ -46,6 +46,8 @@ def test_a_producer_without_encodings_has_one_stream() -> None:
         ({"headerExtensions": [{"uri": MID, "id": 0}]}, "ext.id cannot be 0"),
         ({"headerExtensions": [{"uri": MID, "id": 3}, {"uri": RTP_STREAM_ID, "id": 3}]}, "duplicated ext.id"),
         ({"codecs": [VP8, VP9 | {"payloadType": 96}]}, "duplicated codec.payloadType"),
+        ({"codecs": [VP8, VP8 | {"payloadType": 98}]}, "params.codecs has a codec twice"),
+        ({"codecs": [VP8, RTX, RTX | {"payloadType": 98}]}, "params.codecs has a codec twice"),
         ({"codecs": [VP8, RTX | {"parameters": {}}]}, "missing media codec found for RTX PT 97"),
         ({"codecs": [VP8, RTX | {"parameters": {"apt": 97}}]}, "missing media codec found for RTX PT 97"),
     ],
