@@ -187,7 +187,8 @@ class MediaServer:
 
     def _close_unwanted(self, of: Allocated) -> None:
         log.info("closing an allocation that is not wanted any more", meeting=of.meeting, epoch=of.epoch)
-        self._lines.put((of.tenant, of.meeting), partial(close_allocation, of, self.world), always=True)
+        close = partial(close_allocation, of, self.world)
+        self._lines.put((of.tenant, of.meeting), close, always=True).add_done_callback(_look_at)
 
     async def _pay(self, key: Key) -> None:
         """Bring memory and rows of one meeting together. Raises Unavailable."""
@@ -195,7 +196,7 @@ class MediaServer:
         await self.world.closings.write(key)
 
     def _pay_soon(self, key: Key) -> None:
-        self._lines.put(key, partial(self._pay, key), always=True)
+        self._lines.put(key, partial(self._pay, key), always=True).add_done_callback(_look_at)
 
     async def _keep_paying(self) -> None:
         while True:
@@ -206,8 +207,10 @@ class MediaServer:
 
     async def _keep_forgetting(self) -> None:
         while True:
-            with suppress(KendraError):
+            try:
                 await self._store.forget_handled()
+            except Exception as error:
+                log.warning("old commands were not forgotten", error=str(error))
             await asyncio.sleep(FORGET_EACH)
 
 
@@ -233,6 +236,12 @@ async def _again(work: Callable[[], Awaitable[None]]) -> None:
         except KendraError as error:
             log.warning("the database is away", reason=error.reason)
         await asyncio.sleep(AGAIN)
+
+
+def _look_at(done: asyncio.Future[None]) -> None:
+    """Log what no command's asker hears of. A database that is away is heard of elsewhere, and this is done again."""
+    if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, KendraError):
+        log.error("work of the server's own failed", exc_info=error)
 
 
 async def open_workers(settings: Settings) -> list[Worker]:

@@ -71,6 +71,8 @@ class Reporting:
                 return
             except KendraError as error:
                 log.warning("the lease was not renewed", reason=error.reason)
+            except Exception:
+                log.exception("the lease was not renewed")
             await asyncio.sleep(max(began + EACH - time.monotonic(), 0.05))
 
     async def renew(self) -> None:

@@ -208,9 +208,9 @@ class Line:
         self._flowing.set()
 
     @asynccontextmanager
-    async def laid(self) -> AsyncIterator[str]:
+    async def laid(self, port: int = 0) -> AsyncIterator[str]:
         """Lay it and give the URL at its near end."""
-        server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connect, "127.0.0.1", port)
         try:
             yield str(self._broker.with_host("127.0.0.1").with_port(server.sockets[0].getsockname()[1]))
         finally:
