@@ -23,7 +23,11 @@ class Tool:
 
     async def ask(self, queue: str, command: str, body: object, **headers: object) -> dict[str, Any]:
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        tag = await self.replies.consume(answered.set_result, no_ack=True)
+
+        async def take(message: Any) -> None:
+            answered.set_result(message)
+
+        tag = await self.replies.consume(take, no_ack=True)
         identity = str(uuid4())
         message = aio_pika.Message(
             json.dumps(body).encode(),

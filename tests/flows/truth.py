@@ -88,5 +88,9 @@ async def ask(system: System, queue: str, type_: str, body: object, **headers: o
 
 async def _next(queue: AbstractQueue) -> AbstractIncomingMessage:
     arrived: asyncio.Future[AbstractIncomingMessage] = asyncio.get_running_loop().create_future()
-    await queue.consume(arrived.set_result, no_ack=True)
+
+    async def take(message: AbstractIncomingMessage) -> None:
+        arrived.set_result(message)
+
+    await queue.consume(take, no_ack=True)
     return await asyncio.wait_for(arrived, 5)

@@ -49,18 +49,16 @@ class Api:
         """Read a resource. Raises ApiError."""
         return await self._call("GET", path, None)
 
-    async def post(self, path: str, body: JsonObject | None = None) -> JsonObject:
-        """Order something, once, however often it has to be repeated. Raises ApiError."""
-        return await self._call("POST", path, {} if body is None else body)
+    async def post(self, path: str, body: JsonObject | None = None, *, key: str | None = None) -> JsonObject:
+        """Order something, once, however often it has to be repeated; `key` is the Idempotency-Key. Raises ApiError."""
+        return await self._call("POST", path, {} if body is None else body, key or uuid4().hex)
 
     async def delete(self, path: str) -> None:
         """Close something. Raises ApiError."""
         await self._call("DELETE", path, None)
 
-    async def _call(self, method: str, path: str, body: JsonObject | None) -> JsonObject:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        if method == "POST":
-            headers["Idempotency-Key"] = uuid4().hex
+    async def _call(self, method: str, path: str, body: JsonObject | None, key: str | None = None) -> JsonObject:
+        headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})
         until = time.monotonic() + self.budget
         while True:
             try:
