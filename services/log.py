@@ -13,7 +13,27 @@ from structlog.typing import Processor
 
 Style = Literal["json", "text"]
 
-_QUIET = ("aio_pika", "aiormq", "asyncio", "httpx", "uvicorn")
+_QUIET = ("asyncio", "httpx", "uvicorn", "aio_pika", "aiormq")
+_CHATTY = ("aio_pika", "aiormq")
+_SELDOM = 10.0
+
+
+class _Seldom(logging.Filter):
+    """Lets each kind of line of a chatty logger through once in ten seconds: who reconnects twice a second need not say so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether this line is written."""
+        if not record.name.startswith(_CHATTY):
+            return True
+        kind = (record.name, str(record.msg)[:60])
+        if record.created - self._last.get(kind, 0.0) < _SELDOM:
+            return False
+        self._last[kind] = record.created
+        return True
 
 
 def configure(service: str, process: str, style: Style = "json", level: int = logging.INFO) -> None:
@@ -46,6 +66,7 @@ def configure(service: str, process: str, style: Style = "json", level: int = lo
             ],
         )
     )
+    handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

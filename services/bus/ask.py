@@ -86,7 +86,14 @@ class Bus:
         return all(one is not None and not one.is_closed and one.connected.is_set() for one in both)
 
     async def start(self) -> None:
-        """Connect, and make the reply queue. Raises what aio-pika raises when the broker cannot be reached."""
+        """Connect, and make the reply queue. Raises what aio-pika raises when the broker cannot be reached; nothing is left open then."""
+        try:
+            await self._connect()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _connect(self) -> None:
         self._consuming = await connect(self._url, f"{self._name} replies")
         self._incoming = await open_channel(self._consuming, confirms=False)
         queue = await self._incoming.declare_queue(

@@ -29,11 +29,15 @@ class DeadLetters:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect and begin."""
+        """Connect and begin. Raises what aio-pika raises when the broker cannot be reached."""
         self._connection = await connect(self._url, self._name)
-        topology = await open_channel(self._connection, confirms=False)
-        await declare_shared(topology)
-        await topology.close()
+        try:
+            topology = await open_channel(self._connection, confirms=False)
+            await declare_shared(topology)
+            await topology.close()
+        except BaseException:
+            await self.stop()
+            raise
         self._task = asyncio.create_task(self._forever(), name="dead letters")
 
     async def stop(self) -> None:

@@ -11,10 +11,11 @@ from typing import Generic, TypeVar
 import structlog
 from pydantic import ValidationError
 
-from contracts.failure import DeadlineExceeded, Internal, InvalidRequest, KendraError, UnknownCommand
+from contracts.failure import DeadlineExceeded, Failure, Internal, InvalidRequest, KendraError, UnknownCommand
 from contracts.message import Command, Message, Notice, Reply
 from services.bus.call import Call
-from services.bus.envelope import what_is_wrong
+from services.bus.envelope import as_json, what_is_wrong
+from services.bus.metrics import OK
 
 World = TypeVar("World")
 Handler = Callable[..., Awaitable[Reply | None]]
@@ -27,11 +28,17 @@ log = structlog.stdlib.get_logger("bus")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended: with a reply (none for a notice), or with an error, which nobody can be told when it came `late`."""
+    """How a command ended: its reply as it travels (none for a notice), which is a failure's or not, and cannot be told when `late`."""
 
-    reply: Reply | None = None
-    error: KendraError | None = None
+    reply_type: str | None
+    body: bytes
+    failure: Failure | None = None
     late: bool = False
+
+    @property
+    def code(self) -> str:
+        """The failure's code, or `ok`."""
+        return self.failure.code if self.failure else OK
 
 
 class Handling(Generic[World]):
@@ -61,21 +68,27 @@ class Handling(Generic[World]):
         try:
             async with limit:
                 reply = await handler(order, call, self._world)
-            return Outcome(reply=_checked(order, reply))
+            return _told(order, reply)
         except KendraError as error:
-            return Outcome(error=error)
+            return _failed(error)
         except Exception:
             if limit.expired():
-                return Outcome(error=DeadlineExceeded(), late=True)
+                return _failed(DeadlineExceeded(), late=True)
             log.exception("a handler broke", command=type(order).__name__)
-            return Outcome(error=Internal())
+            return _failed(Internal())
 
 
-def _checked(order: Message, reply: Reply | None) -> Reply | None:
+def _failed(error: KendraError, *, late: bool = False) -> Outcome:
+    failure = error.as_failure()
+    return Outcome(Failure.__name__, as_json(failure), failure, late)
+
+
+def _told(order: Message, reply: Reply | None) -> Outcome:
+    """Return the reply as it travels. Raises TypeError when it is not of the type that the command promises."""
     if isinstance(order, Notice):
-        return None
+        return Outcome(None, b"null")
     assert isinstance(order, Command), "only commands and notices have handlers"
     expected: type[Reply] = order.reply_type()
     if not isinstance(reply, expected):
         raise TypeError(f"{type(order).__name__} was answered with a {type(reply).__name__}")
-    return reply
+    return Outcome(expected.__name__, as_json(reply))

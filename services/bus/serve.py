@@ -17,8 +17,7 @@ from aiormq.exceptions import ChannelPreconditionFailed
 
 from contracts.failure import Failure, Internal, InvalidRequest, KendraError, MediaServerUnavailable
 from contracts.handled import Envelope
-from contracts.message import CONTRACT_VERSION, Message
-from services.bus.call import Call
+from contracts.message import CONTRACT_VERSION
 from services.bus.connection import (
     LOST,
     TRANSIENT,
@@ -33,12 +32,13 @@ from services.bus.connection import (
 from services.bus.consumer import Consumer
 from services.bus.envelope import as_json, may_be_answered, received
 from services.bus.handling import Handlers, Handling, Outcome, World
-from services.bus.metrics import HANDLE_SECONDS, HANDLED, OK
+from services.bus.metrics import HANDLE_SECONDS, HANDLED
 from services.bus.queues import QueueSpec, declare_shared
 from services.bus.watch import Watch
 
 log = structlog.stdlib.get_logger("bus")
 
+_LATE = "late"
 _REFUSAL = 1.0
 """How long the reply to an unreadable message may take, for its deadline is unreadable too; seconds."""
 
@@ -80,8 +80,15 @@ class Serving(Generic[World]):
     async def start(self) -> None:
         """Connect, declare the queue and what all share, and begin to serve.
 
-        Raises what aio-pika raises: the broker cannot be reached, or the queue exists with other arguments.
+        Raises what aio-pika raises: the broker cannot be reached, or the queue exists with other arguments. Nothing is left open then.
         """
+        try:
+            await self._connect()
+        except BaseException:
+            await self.stop(within=0.0)
+            raise
+
+    async def _connect(self) -> None:
         self._publishing = await connect(self._url, f"{self._name} replies out")
         topology = await open_channel(self._publishing, confirms=False)
         await declare_shared(topology)
@@ -129,8 +136,13 @@ class Serving(Generic[World]):
     async def _arrive(self, message: AbstractIncomingMessage) -> None:
         task = asyncio.create_task(self._handle(message))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            log.error("the bus broke while it handled a message", exc_info=bug)
 
     async def _handle(self, message: AbstractIncomingMessage) -> None:
         started = time.perf_counter()
@@ -142,36 +154,32 @@ class Serving(Generic[World]):
         except KendraError as refusal:
             await self._poison(message, refusal)
             return
-        if call.remaining() <= 0:
-            HANDLED.labels(envelope.type, "late").inc()
+        structlog.contextvars.bind_contextvars(
+            command=envelope.type,
+            command_id=message.message_id,
+            tenant=call.tenant,
+            meeting=call.meeting,
+            trace=envelope.traceparent[3:35],
+        )
+        if call.remaining() > 0:
+            outcome = await self._handling.run(order, call)
+            if message.reply_to and outcome.reply_type and not outcome.late:
+                await self._reply(message, outcome.reply_type, outcome.body, call.deadline)
+            self._tell(envelope, message.body, outcome, time.perf_counter() - started)
         else:
-            structlog.contextvars.bind_contextvars(
-                command=envelope.type,
-                command_id=str(call.command_id),
-                tenant=call.tenant,
-                meeting=call.meeting,
-                trace=envelope.traceparent[3:35],
-            )
-            await self._carry_out(message, envelope, order, call, started)
+            HANDLED.labels(envelope.type, _LATE).inc()
         await _settle(message)
 
-    async def _carry_out(
-        self, message: AbstractIncomingMessage, envelope: Envelope, order: Message, call: Call, started: float
-    ) -> None:
-        outcome = await self._handling.run(order, call)
-        code = outcome.error.code if outcome.error else OK
-        answer = _answer(outcome)
-        body = as_json(answer) if answer else b"null"
-        if answer is not None and message.reply_to and not outcome.late:
-            await self._reply(message, type(answer).__name__, body, call.deadline)
-        seconds = time.perf_counter() - started
-        HANDLED.labels(envelope.type, code).inc()
+    def _tell(self, envelope: Envelope, command: bytes, outcome: Outcome, seconds: float) -> None:
+        """Count, log and record what was handled."""
+        HANDLED.labels(envelope.type, outcome.code).inc()
         HANDLE_SECONDS.labels(envelope.type).observe(seconds)
-        self._watch.record(envelope, message.body, type(answer).__name__ if answer else None, body, seconds)
-        if outcome.error is None:
-            log.debug("handled", ms=round(seconds * 1000, 1))
-        elif not isinstance(outcome.error, Internal):
-            log.info("refused", code=code, reason=outcome.error.reason, ms=round(seconds * 1000, 1))
+        self._watch.record(envelope, command, outcome.reply_type, outcome.body, seconds)
+        took = round(seconds * 1000, 1)
+        if outcome.failure is None:
+            log.debug("handled", ms=took)
+        elif outcome.code != Internal.code:  # the one place that made it internal has logged it, with its traceback
+            log.info("refused", code=outcome.code, reason=outcome.failure.reason, ms=took)
 
     async def _poison(self, message: AbstractIncomingMessage, refusal: KendraError) -> None:
         """Answer what cannot be carried out, if that is allowed, and leave it in `dead` for an operator."""
@@ -212,10 +220,6 @@ class Serving(Generic[World]):
             if not lost_by_peer(error):
                 raise
             return False
-
-
-def _answer(outcome: Outcome) -> Message | None:
-    return outcome.error.as_failure() if outcome.error else outcome.reply
 
 
 async def _settle(message: AbstractIncomingMessage, *, dead: bool = False) -> None:

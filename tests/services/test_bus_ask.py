@@ -2,12 +2,20 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
+import aio_pika
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from prometheus_client import REGISTRY
 
+from contracts.actor import Actor, Grant
 from contracts.failure import Busy, DeadlineExceeded, Internal, MeetingFull, Unavailable, UnknownCommand
-from services.bus import NobodyThere
+from contracts.ids import ApiKeyId, Epoch, ParticipantId, Seat
+from services.bus import Call, NobodyThere
 from tests.services.bus_peers import (
+    MEETING,
+    TENANT,
     Break,
     Echo,
     EchoBody,
@@ -184,3 +192,42 @@ async def test_a_stopped_asker_fails_what_it_waits_for(rabbitmq: Broker) -> None
             await world.begun(1)
         with pytest.raises(Unavailable):
             await ask
+
+
+async def test_asks_and_commands_are_counted_by_name_and_outcome(rabbitmq: Broker) -> None:
+    queue = some_queue()
+
+    def counted(what: str, code: str) -> float:
+        return REGISTRY.get_sample_value(f"doordarshan_{what}_total", {"command": "Refuse", "code": code}) or 0.0
+
+    before = counted("asks", "meeting_full"), counted("handled", "meeting_full")
+    async with serving(rabbitmq.url, queue, World()), asking(rabbitmq.url) as bus:
+        with pytest.raises(MeetingFull):
+            await bus.ask(queue.name, Refuse(), call())
+    assert (counted("asks", "meeting_full"), counted("handled", "meeting_full")) == (before[0] + 1, before[1] + 1)
+
+
+@pytest.mark.parametrize(("type_", "body"), [("Echoed", b"{"), ("Done", b"{}"), ("Failure", b"[]"), (None, b"")])
+async def test_a_reply_that_does_not_parse_is_internal(rabbitmq: Broker, type_: str | None, body: bytes) -> None:
+    queue = some_queue()
+    async with asking(rabbitmq.url) as bus, stranger(rabbitmq.url) as server:
+        served = await server.channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
+
+        async def answer(message: AbstractIncomingMessage) -> None:
+            reply = aio_pika.Message(body, type=type_, correlation_id=message.correlation_id)
+            await server.channel.default_exchange.publish(reply, message.reply_to or "")
+
+        await served.consume(answer, no_ack=True)
+        with pytest.raises(Internal):
+            await bus.ask(queue.name, Echo(text="hello"), call())
+
+
+async def test_a_handlers_call_has_what_came_beside_the_body(rabbitmq: Broker) -> None:
+    queue, world = some_queue(), World()
+    actor = Actor(key=ApiKeyId("k1"), grants=(Grant.JOIN,), participant=ParticipantId("asha"), seat=Seat(7))
+    asked = Call.begin(TENANT, MEETING, 5.0, actor=actor, epoch=Epoch(3))
+    async with serving(rabbitmq.url, queue, world), asking(rabbitmq.url) as bus:
+        await bus.ask(queue.name, Echo(text="hello"), replace(asked, body_hash="ab" * 32))
+        ((_, seen),) = world.calls
+        assert replace(seen, deadline=0.0) == replace(asked, body_hash="ab" * 32, deadline=0.0)
+        assert abs(seen.deadline - asked.deadline) < 0.5

@@ -243,7 +243,7 @@ async def test_a_queue_that_exists_with_other_arguments_stops_the_start_and_harm
         service = Serving(rabbitmq.url, other, HANDLERS, World(), "try", "p2")
         with pytest.raises(ChannelPreconditionFailed):
             await service.start()
-        await service.stop()
+        assert not service.connected
         assert await bus.ask(queue.name, Echo(text="unharmed"), call()) == Echoed(text="unharmed")
 
 
