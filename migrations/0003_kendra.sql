@@ -183,10 +183,15 @@ create function seated_json(of_tenant text, of_meeting text) returns json langua
     from participants where tenant = of_tenant and meeting = of_meeting and left_at is null;
 $$;
 
+-- Only of seats that are held: what a seat that is over left behind is being closed.
 create function producers_json(of_tenant text, of_meeting text, of_epoch bigint) returns json language sql stable as $$
     select coalesce(json_agg(json_build_object(
-        'id', id, 'participantId', participant, 'kind', kind, 'paused', paused, 'appData', app_data) order by created_at, id), '[]')
-    from producers where tenant = of_tenant and meeting = of_meeting and epoch = of_epoch;
+        'id', s.id, 'participantId', s.participant, 'kind', s.kind, 'paused', s.paused, 'appData', s.app_data
+    ) order by s.created_at, s.id), '[]')
+    from producers s
+    join participants p on p.tenant = s.tenant and p.meeting = s.meeting and p.participant = s.participant
+        and p.left_at is null and p.seat = s.seat
+    where s.tenant = of_tenant and s.meeting = of_meeting and s.epoch = of_epoch;
 $$;
 
 -- Give up a seat (`left`), take it (`kicked`, any seat), or clear one that has no transport (`gone`; null when it has one after all).

@@ -25,7 +25,7 @@ from contracts.failure import (
     Unavailable,
 )
 
-Row: TypeAlias = "asyncpg.Record"
+Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
 
