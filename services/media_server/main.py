@@ -259,9 +259,13 @@ async def open_workers(settings: Settings) -> list[Worker]:
     ]
 
 
-async def serve(settings: Settings) -> int:
-    """Run a media server until SIGTERM or SIGINT; return the exit code."""
-    server = MediaServer(settings, await open_workers(settings))
+async def serve(settings: Settings) -> int | str:
+    """Run a media server until SIGTERM or SIGINT; return the exit code, or the line that says why it cannot run."""
+    try:
+        workers = await open_workers(settings)
+    except OSError as error:
+        return f"media server: cannot listen on {settings.listen_ip} port {settings.media_port}: {error.strerror}"
+    server = MediaServer(settings, workers)
     logs.configure(SERVICE, f"{settings.name}.{server.boot}", settings.log)
     REGISTRY.register(Live(server.world.registry, server.world.workers))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -271,9 +275,4 @@ async def serve(settings: Settings) -> int:
 
 def run() -> None:
     """Run the service in the foreground."""
-    settings = Settings()
-    try:
-        code = uvloop.run(serve(settings))
-    except OSError as error:
-        sys.exit(f"media server: cannot listen on {settings.listen_ip} port {settings.media_port}: {error.strerror}")
-    sys.exit(code)
+    sys.exit(uvloop.run(serve(Settings())))

@@ -48,13 +48,16 @@ REGISTER = """
     on conflict (server, boot) do update set renewed_at = clock_timestamp()
 """
 RENEW = """
-    update media_servers
-    set renewed_at = clock_timestamp(), measured_at = clock_timestamp(), cpu = $3, egress = $4, streams = $5
-    where server = $1 and boot = $2 returning boot
-"""
-REPORT_WORKER = """
-    insert into workers (server, boot, worker, streams) values ($1, $2, $3, $4)
-    on conflict (server, boot, worker) do update set streams = excluded.streams
+    with renewed as (
+        update media_servers
+        set renewed_at = clock_timestamp(), measured_at = clock_timestamp(), cpu = $3, egress = $4, streams = $5
+        where server = $1 and boot = $2 returning server, boot
+    ), reported as (
+        insert into workers (server, boot, worker, streams)
+        select server, boot, worker, streams from renewed, unnest($6::text[], $7::integer[]) as load (worker, streams)
+        on conflict (server, boot, worker) do update set streams = excluded.streams
+    )
+    select boot from renewed
 """
 UNWANTED = """
     select a.tenant, a.meeting, a.epoch from allocations a
