@@ -113,7 +113,7 @@ class Keys:
 
     async def start(self) -> None:
         """Make the pool; Postgres need not be there yet."""
-        self._pool = asyncpg.create_pool(self._url, min_size=0, max_size=4, timeout=LOOK_UP, command_timeout=LOOK_UP)
+        self._pool = await asyncpg.create_pool(self._url, min_size=0, max_size=4, timeout=LOOK_UP, command_timeout=LOOK_UP)
 
     async def stop(self) -> None:
         """Close the pool."""
@@ -144,7 +144,7 @@ class Keys:
         row = await self._opened().fetchrow(READ_KEY, key)
         if row is None:
             return None
-        grants = frozenset(Grant(grant) for grant in row["grants"] if grant in Grant)
+        grants = frozenset(grant for grant in Grant if grant.value in row["grants"])
         return ApiKey(key, TenantId(row["tenant"]), self._sealing.open(key, row["secret"]), grants)
 
     async def _read_origins(self, tenant: TenantId) -> frozenset[str]:
