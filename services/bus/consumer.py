@@ -31,7 +31,7 @@ class Consumer:
             reconnect_interval=RECONNECT,
             apply_types=False,
             logger=None,
-            graceful_timeout=None,
+            graceful_timeout=1.0,
         )
         subscriber = self._broker.subscriber(
             self._queue,

@@ -11,8 +11,8 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from aiormq.exceptions import ChannelPreconditionFailed
 
-from contracts.failure import Failure, MediaServerUnavailable
-from services.bus import Serving
+from contracts.failure import DeadlineExceeded, Failure, MediaServerUnavailable
+from services.bus import Bus, Serving
 from services.bus.queues import QueueSpec, kendra_commands, media_commands
 from tests.eventually import eventually
 from tests.services.bus_peers import (
@@ -21,6 +21,7 @@ from tests.services.bus_peers import (
     Echoed,
     Hold,
     Line,
+    Nudge,
     Stranger,
     World,
     asking,
@@ -195,6 +196,35 @@ async def test_a_clean_stop_finishes_what_runs_and_refuses_what_waits(rabbitmq: 
         assert refused
         assert sum(isinstance(end, MediaServerUnavailable) for end in ends) == 5
         assert len(world.calls) == 3
+
+
+async def test_a_stop_waits_no_longer_than_it_may(rabbitmq: Broker) -> None:
+    queue, world = some_queue(), World()
+    service = Serving(rabbitmq.url, queue, HANDLERS, world, "try", "p1")
+    await service.start()
+    async with asking(rabbitmq.url) as bus:
+        ask = asyncio.create_task(bus.ask(queue.name, Hold(), call(0.5)))
+        await world.begun(1)
+        async with asyncio.timeout(5):
+            await service.stop(delete=True, within=0.1)
+        assert world.cancelled.is_set()
+        with pytest.raises(DeadlineExceeded):
+            await ask
+
+
+async def test_asker_and_server_stop_while_the_broker_is_away(rabbitmq: Broker) -> None:
+    queue = some_queue()
+    async with Line(rabbitmq.url).laid() as url:
+        service, bus = Serving(url, queue, HANDLERS, World(), "try", "p1"), Bus(url, "asker", uuid4().hex)
+        await service.start()
+        await bus.start()
+        assert (service.connected, service.consuming, bus.connected) == (True, True, True)
+    await eventually(consuming(service, False))
+    async with asyncio.timeout(10):
+        await bus.tell(queue.name, Nudge(number=1), call(), expires=1.0)
+        await service.stop(delete=True)
+        await bus.stop()
+    assert (service.connected, service.consuming, bus.connected) == (False, False, False)
 
 
 async def test_another_server_of_the_queue_takes_over_when_one_stops(rabbitmq: Broker) -> None:
