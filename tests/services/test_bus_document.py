@@ -13,7 +13,7 @@ from tests.session import Broker
 
 
 def test_the_page_is_what_the_contracts_say() -> None:
-    assert PAGE.read_text() == document(), "run: python -m services.bus.document"
+    assert PAGE.read_text() == document(), "run: make docs"
 
 
 async def create_meeting(order: CreateMeeting, call: Call, world: None) -> MeetingCreated:
