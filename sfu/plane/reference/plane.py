@@ -120,6 +120,8 @@ class ReferencePlane:
         return replace(self._core.stats)
 
     def close(self) -> None:
+        if not self._open:
+            return  # the descriptor may be somebody else's by now
         self._open = False
         self._timer.cancel()
         self._loop.remove_reader(self._descriptor)
