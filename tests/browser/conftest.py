@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.cli.participant.api import Api
+from services.cli.participant.api import Api, ApiError
 from tests.browser.driver import Browser, BrowserError, Driver, Page
 from tests.flows.truth import rows_equal_memory
 from tests.system import System
@@ -52,6 +52,19 @@ class Call:
         statement = f"select id from {table} where meeting = $1 and participant = $2"  # noqa: S608
         return {row["id"] for row in await self.system.postgres.fetch(statement, self.id, participant)}
 
+    async def events(self) -> list[tuple[int, str]]:
+        """Return the meeting's log: sequence and type."""
+        statement = "select sequence, type from events where meeting = $1 order by sequence"
+        return [(row["sequence"], row["type"]) for row in await self.system.postgres.fetch(statement, self.id)]
+
+    async def end(self) -> None:
+        """End the meeting; one that is over, or never began, is fine."""
+        try:
+            await self.admin.delete(self.path)
+        except ApiError as error:
+            if error.code != "meeting_not_found":
+                raise
+
     async def close(self) -> None:
         """Close all pages and end the meeting."""
         for page in self.pages:
@@ -59,7 +72,7 @@ class Call:
                 await page.close()
             except BrowserError:
                 continue  # the test closed it
-        await self.admin.delete(self.path)
+        await self.end()
         await self.admin.close()
 
 

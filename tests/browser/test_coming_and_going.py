@@ -7,6 +7,13 @@ from tests.browser.driver import Page
 from tests.eventually import eventually
 from tests.flows.truth import rows_equal_memory
 
+TABLES = ("transports", "producers", "consumers")
+CAN_CRASH = """
+const whole = window.fetch.bind(window);
+window.fetch = (...given) => (window.crashing ? new Promise(() => {}) : whole(...given));
+"""
+"""Lets a test have the page go as one that crashes: without telling anybody."""
+
 
 async def id_of(name: str, at: Page) -> str:
     """Return the participant's id that is behind a tile."""
@@ -19,6 +26,22 @@ def tiles(page: Page, *names: str) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
         now = await page.received()
         assert set(now) == set(names), sorted(now)
+        return True
+
+    return look
+
+
+async def things_of(call: Call, participant: str) -> dict[str, set[str]]:
+    """Return a participant's rows, by table."""
+    return {table: await call.rows(table, participant) for table in TABLES}
+
+
+def nothing_left_of(call: Call, participant: str) -> Callable[[], Awaitable[bool]]:
+    """Return a look at whether a participant has no rows any more."""
+
+    async def look() -> bool:
+        now = await things_of(call, participant)
+        assert not any(now.values()), now
         return True
 
     return look
@@ -54,37 +77,47 @@ async def test_a_page_that_leaves_empties_its_tile_and_its_rows(call: Call) -> N
     await bela.sees("Asha")
     who = await id_of("Asha", bela)
     await asha.ask("click", selector="#leave")
-    await eventually(tiles(bela), within=5)
+    await eventually(tiles(bela))
     await asha.in_state("over")
-    for table in ("transports", "producers", "consumers"):
-        assert await call.rows(table, who) == set()
+    await eventually(nothing_left_of(call, who))
 
 
-async def test_a_closed_page_empties_its_tile(call: Call) -> None:
+async def test_a_closed_page_empties_its_tile_and_its_rows(call: Call) -> None:
     asha, bela = await call.joined("Asha"), await call.joined("Bela")
     await bela.sees("Asha")
+    who = await id_of("Asha", bela)
     await asha.close()
-    await eventually(tiles(bela), within=5)
+    await eventually(tiles(bela))
+    await eventually(nothing_left_of(call, who))
 
 
 async def test_a_page_reloaded_without_leaving_comes_back_as_a_new_instance(call: Call) -> None:
-    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    asha, bela = await call.open(script=CAN_CRASH), await call.joined("Bela")
+    await asha.join("Asha")
     await bela.sees("Asha")
     await asha.sees("Bela")
     her, his = await id_of("Asha", bela), await id_of("Bela", asha)
-    old = {table: await call.rows(table, her) for table in ("transports", "producers", "consumers")}
-    untouched = await call.rows("transports", his)
-    await asha.ask("block", pattern="*/leave")
+    old, untouched = await things_of(call, her), await call.rows("transports", his)
+    await asha.evaluate("() => { window.crashing = true; }")
     await asha.ask("reload")
     await asha.in_state("call")
     await bela.sees("Asha")
     await asha.sees("Bela")
     assert await id_of("Asha", bela) == her
     assert await call.rows("transports", his) == untouched
-    for table, before in old.items():
-        now = await call.rows(table, her)
-        assert len(now) == len(before)
-        assert not now & before
+    new = await things_of(call, her)
+    assert {table: len(ids) for table, ids in new.items()} == {table: len(ids) for table, ids in old.items()}
+    assert not any(new[table] & old[table] for table in TABLES)
+    assert [event for _, event in await call.events() if event == "ParticipantLeft"] == []
     await rows_equal_memory(call.system)
-    seats = "select instance, seat from participants where meeting = $1 and participant = $2"
-    assert len(await call.system.postgres.fetch(seats, call.id, her)) == 1
+
+
+async def test_a_page_reloaded_as_visitors_do_comes_back_by_itself(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    her = await id_of("Asha", bela)
+    await asha.ask("reload")
+    await asha.in_state("call")
+    await bela.sees("Asha")
+    await asha.sees("Bela")
+    assert await id_of("Asha", bela) == her

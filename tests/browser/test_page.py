@@ -61,7 +61,7 @@ async def test_a_full_meeting_is_said_in_words(call: Call) -> None:
 
 async def test_an_ended_meeting_is_said_in_words(call: Call) -> None:
     asha = await call.joined("Asha")
-    await call.admin.delete(call.path)
+    await call.end()
     await asha.in_state("over")
     assert "has ended" in await asha.text("#over")
 

@@ -58,12 +58,6 @@ async function open({ browser, url, width, height, mobile = false, script }) {
   return keep(pages, { page, context, logs });
 }
 
-async function block({ page, pattern }) {
-  const session = await pageOf({ page }).page.createCDPSession();
-  await session.send("Network.enable");
-  await session.send("Network.setBlockedURLs", { urls: pattern ? [pattern] : [] });
-}
-
 const METHODS = {
   async launch({ kind = "chrome", args = [] }) {
     const flags = FLAGS[kind];
@@ -71,7 +65,6 @@ const METHODS = {
     return keep(browsers, browser);
   },
   open,
-  block,
   evaluate: (order) => pageOf(order).page.evaluate(`(${order.function})(...${JSON.stringify(order.arguments ?? [])})`),
   click: (order) => pageOf(order).page.locator(order.selector).setTimeout(order.timeout ?? 10_000).click(),
   fill: (order) => pageOf(order).page.locator(order.selector).setTimeout(order.timeout ?? 10_000).fill(order.text),
