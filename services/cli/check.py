@@ -149,9 +149,9 @@ async def _compare(steps: Steps, one: Participant, other: Participant) -> None:
     """Hold what was sent, what the server took in, what it sent on and what came against each other: nothing may be missing."""
     for producer, sending in other.sending.items():
         sent = await sending.packets_sent()
-        taken = _packets(await other.api.get(f"{other.mine}/producers/{producer}/stats"), "inbound-rtp")
+        taken = _packets(await other.api.stats(f"{other.mine}/producers/{producer}"), "inbound-rtp")
         received = one.received[producer]
-        forwarded = _packets(await one.api.get(f"{one.mine}/consumers/{received.consumer_id}/stats"), "outbound-rtp")
+        forwarded = _packets(await one.api.stats(f"{one.mine}/consumers/{received.consumer_id}"), "outbound-rtp")
         steps.tell(f"{received.kind}: {sent} sent, {taken} taken in, {forwarded} forwarded, {received.frames} decoded")
         if taken < sent * 0.95:
             raise CheckFailed(f"{received.kind}: {sent} packets sent but only {taken} counted by the server")
@@ -164,12 +164,11 @@ async def _compare(steps: Steps, one: Participant, other: Participant) -> None:
 
 async def _counted(one: Participant) -> tuple[int, int]:
     assert one.recv_transport is not None
-    answers = [await one.api.get(f"{one.mine}/consumers/{got.consumer_id}/stats") for got in one.received.values()]
+    answers = [await one.api.stats(f"{one.mine}/consumers/{got.consumer_id}") for got in one.received.values()]
     return await one.recv_transport.packets_received(), sum(_packets(answer, "outbound-rtp") for answer in answers)
 
 
-def _packets(answer: JsonObject, of: str) -> int:
-    stats = cast(list[JsonObject], answer["stats"])
+def _packets(stats: list[JsonObject], of: str) -> int:
     return sum(cast(int, one["packetCount"]) for one in stats if one["type"] == of)
 
 

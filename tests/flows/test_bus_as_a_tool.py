@@ -43,7 +43,7 @@ class Tool:
         reply = await asyncio.wait_for(answered, 5)
         await self.replies.cancel(tag)
         assert reply.correlation_id == identity
-        return {"type": reply.type, **json.loads(reply.body)}
+        return {**json.loads(reply.body), "type": reply.type}
 
 
 async def tool_of(connection: Any, meeting: str) -> Tool:

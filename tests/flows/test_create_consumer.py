@@ -40,8 +40,8 @@ async def test_a_paused_consumer_gets_nothing_until_it_is_resumed(meeting: Meeti
 
 
 async def forwarded(of: Participant, consumer: str) -> int:
-    answer = await of.api.get(f"{of.mine}/consumers/{consumer}/stats")
-    return sum(one["packetCount"] for one in answer["stats"] if one["type"] == "outbound-rtp")
+    stats = await of.api.stats(f"{of.mine}/consumers/{consumer}")
+    return sum(one["packetCount"] for one in stats if one["type"] == "outbound-rtp")
 
 
 async def test_without_a_receive_transport_there_is_nothing_to_consume_on(meeting: Meeting) -> None:

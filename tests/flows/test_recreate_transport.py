@@ -13,7 +13,7 @@ async def test_the_old_transport_goes_with_its_producers_and_everybody_is_told(m
         assert set(answer["closedProducerIds"]) == old
         assert await meeting.rows("producers") == set()
         assert await meeting.rows("consumers") == set()
-        assert len(await meeting.rows("transports")) == 3
+        assert len(await meeting.rows("transports")) == 4
 
         def told() -> bool:
             closed = {e.body.get("producerId") for e in ravi.events if e.type == "ProducerClosed"}

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import cast
 from uuid import uuid4
 
 import httpx2 as httpx
@@ -47,17 +48,21 @@ class Api:
 
     async def get(self, path: str) -> JsonObject:
         """Read a resource. Raises ApiError."""
-        return await self._call("GET", path, None)
+        return cast(JsonObject, await self._call("GET", path, None))
+
+    async def stats(self, path: str) -> list[JsonObject]:
+        """Read the stats objects of a transport, producer or consumer. Raises ApiError."""
+        return cast(list[JsonObject], await self._call("GET", f"{path}/stats", None))
 
     async def post(self, path: str, body: JsonObject | None = None, *, key: str | None = None) -> JsonObject:
         """Order something, once, however often it has to be repeated; `key` is the Idempotency-Key. Raises ApiError."""
-        return await self._call("POST", path, {} if body is None else body, key or uuid4().hex)
+        return cast(JsonObject, await self._call("POST", path, {} if body is None else body, key or uuid4().hex))
 
     async def delete(self, path: str) -> None:
         """Close something. Raises ApiError."""
         await self._call("DELETE", path, None)
 
-    async def _call(self, method: str, path: str, body: JsonObject | None, key: str | None = None) -> JsonObject:
+    async def _call(self, method: str, path: str, body: JsonObject | None, key: str | None = None) -> JsonValue:
         headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})
         until = time.monotonic() + self.budget
         while True:
@@ -67,7 +72,7 @@ class Api:
                 failure, wait = ApiError("unreachable", str(error) or type(error).__name__), 0.2
             else:
                 if answer.is_success:
-                    return json.loads(answer.content) if answer.content else {}
+                    return cast(JsonValue, json.loads(answer.content)) if answer.content else {}
                 failure, wait = _problem(answer), float(answer.headers.get("Retry-After", "0.2"))
                 if answer.status_code not in RETRYABLE:
                     raise failure

@@ -78,6 +78,7 @@ class PeerTransport:
         self._ice._connection.ice_controlling = True
         self._dtls = RTCDtlsTransport(self._ice, [RTCCertificate.generateCertificate()])
         self._mids = 0
+        self._closed = False
         self._senders: list[RTCRtpSender] = []
         self._receivers: list[RTCRtpReceiver] = []
 
@@ -141,13 +142,16 @@ class PeerTransport:
         """RTP packets that all receivers of the transport have counted."""
         total = 0
         for receiver in self._receivers:
-            total += sum(getattr(one, "packetsReceived", 0) for one in (await receiver.getStats()).values())
+            stats = (await receiver.getStats()).values()
+            total += sum(one.packetsReceived for one in stats if one.type == "inbound-rtp")
         return total
 
     async def close(self) -> None:
-        """Stop everything and say goodbye (DTLS close_notify)."""
+        """Stop everything and say goodbye (DTLS close_notify). Closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         for sender in self._senders:
-            sender.track.stop()
             await sender.stop()
         for receiver in self._receivers:
             await receiver.stop()
@@ -201,7 +205,8 @@ class Sending:
 
     async def packets_sent(self) -> int:
         """RTP packets sent so far."""
-        return sum(getattr(one, "packetsSent", 0) for one in (await self._sender.getStats()).values())
+        stats = (await self._sender.getStats()).values()
+        return sum(one.packetsSent for one in stats if one.type == "outbound-rtp")
 
 
 def _candidate(one: Mapping[str, JsonValue]) -> Candidate:
