@@ -204,11 +204,12 @@ declare
     held participants;
     now_in bigint;
 begin
-    perform lock_meeting(of_tenant, of_meeting, null);
+    perform from event_heads where tenant = of_tenant and meeting = of_meeting for update;
     done := begin_step(of_command, of_reason, of_hash);
     if done is not null then
         return (done ->> 'seat')::bigint;
     end if;
+    perform lock_meeting(of_tenant, of_meeting, null);
     select * into held from participants
     where tenant = of_tenant and meeting = of_meeting and participant = of_participant and left_at is null;
     if held.seat is null and of_seat is null then
@@ -287,9 +288,14 @@ begin
 end $$;
 
 -- A bookings row for each media server that is known, with its newest boot's capacity, but never below what is booked.
+-- Touches only the rows that are not so yet, for what is locked here is waited for by creates.
 create function sync_bookings() returns void language sql as $$
     insert into bookings as b (server, capacity)
-    select distinct on (server) server, capacity from media_servers order by server, started_at desc
-    on conflict (server) do update set capacity = greatest(excluded.capacity, b.booked)
-    where b.capacity <> greatest(excluded.capacity, b.booked);
+    select newest.server, newest.capacity from (
+        select distinct on (server) server, capacity from media_servers order by server, started_at desc
+    ) newest
+    left join bookings old on old.server = newest.server
+    where old.server is null or old.capacity <> greatest(newest.capacity, old.booked)
+    order by newest.server
+    on conflict (server) do update set capacity = greatest(excluded.capacity, b.booked);
 $$;

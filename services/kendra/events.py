@@ -9,8 +9,10 @@
 
 import asyncio
 import itertools
+import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +22,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from contracts.failure import KendraError
+from contracts.failure import KendraError, Unavailable
 from contracts.live import LiveEvents
 from services.bus import Call
 from services.kendra.metrics import RELAYED, RELAYS
@@ -49,6 +51,16 @@ def connect(url: str) -> "Redis":
     )
 
 
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Give Redis two seconds, and turn its errors into ours."""
+    try:
+        async with asyncio.timeout(_REDIS_SECONDS):
+            yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Redis: {error or type(error).__name__}") from error
+
+
 class Events:
     """The relay of one process. `prefix` goes before every key of this deployment."""
 
@@ -63,8 +75,8 @@ class Events:
         self._hints: dict[LogKey, int] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._incarnation: tuple[str, str] | None = None
-        self.reached = False
-        """Whether the last round got through to Redis."""
+        self.reached_at: float | None = None
+        """When a round last got through to Redis, by the monotonic clock."""
 
     async def relay(self, call: Call, wait: float = 0.1) -> None:
         """Send what the call's meeting has on, and wait for it, but not long. Never fails: what is left goes later."""
@@ -77,23 +89,22 @@ class Events:
     async def publish(self, call: Call, live: LiveEvents) -> None:
         """Tell the meeting's clients now or never, on the channel `live:{<tenant>:<meeting>}`; one JSON object per event."""
         channel = f"{self._prefix}live:{{{call.tenant}:{call.meeting}}}"
-        async with asyncio.timeout(_REDIS_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
+        async with _in_time(), self._redis.pipeline(transaction=False) as pipeline:
             for event in live.events:
                 pipeline.publish(channel, event.model_dump_json(by_alias=True))
             await pipeline.execute(raise_on_error=False)
 
     async def round(self) -> None:
         """Relay what is left; everything, when Redis is not the one (or not with the memory) that was seen last."""
-        self.reached = False
         await self.keep_hints()
         seen = await self._seen()
+        self.reached_at = time.monotonic()
         if seen == self._incarnation:
             await self._all(await self._log.left())
         else:
             self._thought.clear()
             if await self._all(await self._log.live()):
                 self._incarnation = seen
-        self.reached = True
 
     async def keep_hints(self) -> None:
         """Write down how far Redis has which logs, so that no other kendra sends it again."""
@@ -132,12 +143,12 @@ class Events:
     async def _relayed(self, of: LogKey) -> bool:
         """Relay one meeting; a failure is logged and answered with False, the next round tries again."""
         try:
-            async with asyncio.timeout(_REDIS_SECONDS), self._slots:
+            async with _in_time(), self._slots:
                 await self._relay(of)
-        except (RedisError, OSError, TimeoutError, KendraError) as error:
+        except KendraError as error:
             self._thought.pop(of, None)
             RELAYS.labels("failed").inc()
-            log.info("a relay failed", tenant=of[0], meeting=of[1], error=str(error) or type(error).__name__)
+            log.info("a relay failed", tenant=of[0], meeting=of[1], reason=error.reason)
             return False
         else:
             RELAYS.labels("ok").inc()
@@ -157,7 +168,9 @@ class Events:
             after = last
 
     async def _append_run(self, run: Run) -> int:
-        pieces: Iterable[tuple[str | int, ...]] = ((entry.sequence, len(entry.fields), *entry.fields) for entry in run.entries)
+        pieces: Iterable[tuple[str | int, ...]] = (
+            (entry.sequence, len(entry.fields), *entry.fields) for entry in run.entries
+        )
         arguments: list[str | int] = [
             run.base,
             _MAXLEN,
@@ -181,7 +194,7 @@ class Events:
     async def _seen(self) -> tuple[str, str]:
         """Return Redis' run id, and the mark that a Redis which lost its memory has lost."""
         key = f"{self._prefix}incarnation"
-        async with asyncio.timeout(_REDIS_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
+        async with _in_time(), self._redis.pipeline(transaction=False) as pipeline:
             pipeline.info("server")
             pipeline.set(key, str(uuid4()), nx=True)
             pipeline.get(key)

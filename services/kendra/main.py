@@ -15,6 +15,7 @@ import uvloop
 from services import log as logging
 from services.admin import Admin
 from services.bus import Bus, Serving, kendra_commands
+from services.bus.connection import LOST
 from services.bus.dead import DeadLetters
 from services.kendra import events, store
 from services.kendra.handlers import HANDLERS
@@ -28,7 +29,7 @@ from services.kendra.world import World
 log = structlog.stdlib.get_logger("kendra")
 
 _RETRY = 1.0
-_RECENT = 3.0
+_RECENT = 3.5
 
 
 class Kendra:
@@ -84,13 +85,17 @@ class Kendra:
         return self._admin.port
 
     async def _postgres(self) -> bool:
-        return self._servers.read_at is not None and time.monotonic() - self._servers.read_at < _RECENT
+        return _recent(self._servers.read_at)
 
     async def _redis(self) -> bool:
-        return self._events.reached
+        return _recent(self._events.reached_at)
 
     async def _broker(self) -> bool:
         return self._bus.connected and self._serving.consuming
+
+
+def _recent(at: float | None) -> bool:
+    return at is not None and time.monotonic() - at < _RECENT
 
 
 async def _until_there(start: Callable[[], Awaitable[None]]) -> None:
@@ -99,7 +104,7 @@ async def _until_there(start: Callable[[], Awaitable[None]]) -> None:
         try:
             await start()
             return
-        except OSError as error:
+        except (*LOST, OSError) as error:
             log.warning("the broker cannot be reached", error=str(error) or type(error).__name__)
             await asyncio.sleep(_RETRY)
 

@@ -17,7 +17,7 @@ from contracts.failure import KendraError
 from contracts.ids import MeetingId, TenantId
 from contracts.join_meeting import CloseSeats
 from services.bus import Call
-from services.kendra.flows.closing import close_lower_seats
+from services.kendra.flows.closing import close_if_it_runs
 from services.kendra.metrics import SWEPT
 from services.kendra.settings import Settings
 from services.kendra.store.cleaning import SeatKey
@@ -70,9 +70,8 @@ class Sweep:
 
     async def _close(self, seat: SeatKey) -> None:
         call = _call(seat.tenant, seat.meeting)
-        place = await self._world.store.resolving.place(call)
         order = CloseSeats(participant_id=seat.participant, below=seat.seat, reason="left")
-        await close_lower_seats(order, place, call, self._world)
+        await close_if_it_runs(order, call, self._world)
         SWEPT.labels("closing").inc()
 
     async def _empty(self) -> None:

@@ -11,3 +11,10 @@ async def close_lower_seats(order: CloseSeats, place: Place, call: Call, world: 
     confirmed = await world.media.close_seats(place, order, call)
     if confirmed is not None:
         await world.store.seats.confirm_closed(call, order.participant_id, confirmed)
+
+
+async def close_if_it_runs(order: CloseSeats, call: Call, world: World) -> None:
+    """Do the same for a meeting that may have ended meanwhile."""
+    place = await world.store.resolving.found(call)
+    if place is not None:
+        await close_lower_seats(order, place, call, world)

@@ -53,6 +53,12 @@ _AWAY = ("08", "53", "57", "25006", "40", "55P03")
 """Sqlstates, or their classes, that a repeat may cure: connection, resources, shutdown and timeouts, read-only, conflicts, locks."""
 
 
+_PATIENCE = 2.0
+"""The longest wait for a connection, seconds."""
+_HUNG = 5.0
+"""A server that answers nothing for so long, seconds, is given up; its own limits are lower."""
+
+
 class Database:
     """A pool of connections. Every method raises KendraErrors only, or what is a mistake of ours."""
 
@@ -73,16 +79,16 @@ class Database:
     async def write(self, sql: str, *values: object) -> Row | None:
         """Run one statement that writes, as a transaction of its own; return its first row."""
 
-        async def once() -> Row | None:
-            return await self._pool.fetchrow(sql, *values)
+        async def once(connection: Connection) -> Row | None:
+            return await connection.fetchrow(sql, *values)
 
         return await self._landing(once)
 
     async def transaction(self, body: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `body` in one transaction."""
 
-        async def once() -> T:
-            async with self._pool.acquire() as connection, connection.transaction():
+        async def once(connection: Connection) -> T:
+            async with connection.transaction():
                 return await body(connection)
 
         return await self._landing(once)
@@ -108,13 +114,19 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    @staticmethod
-    async def _landing(once: Callable[[], Awaitable[T]]) -> T:
-        """Await a write; being cancelled cancels only the waiting."""
+    async def _landing(self, once: Callable[[Connection], Awaitable[T]]) -> T:
+        """Await a write; being cancelled before it began forgets it, afterwards it cancels only the waiting."""
         with translated():
-            task = asyncio.ensure_future(once())
+            connection = await self._pool.acquire(timeout=_PATIENCE)
+            task = asyncio.create_task(self._released(connection, once))
             task.add_done_callback(_looked_at)
             return await asyncio.shield(task)
+
+    async def _released(self, connection: Connection, once: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            return await once(connection)
+        finally:
+            await self._pool.release(connection)
 
 
 async def connect(url: str, most: int) -> Database:
@@ -123,7 +135,8 @@ async def connect(url: str, most: int) -> Database:
         url,
         min_size=0,
         max_size=most,
-        timeout=1.5,
+        timeout=_PATIENCE,
+        command_timeout=_HUNG,
         max_inactive_connection_lifetime=60.0,
         reset=_nothing_to_reset,
         server_settings={
@@ -142,7 +155,7 @@ async def _nothing_to_reset(_: Connection) -> None:
     return None
 
 
-def _looked_at(task: "asyncio.Future[T]") -> None:
+def _looked_at(task: "asyncio.Task[T]") -> None:
     """Take the exception of a write that nobody waits for any more."""
     if not task.cancelled():
         task.exception()

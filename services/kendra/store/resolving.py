@@ -47,6 +47,11 @@ class Resolving:
         row = await self._resolve(call, None, None)
         return place_of(call.tenant, call.meeting, row)
 
+    async def found(self, call: Call) -> Place | None:
+        """Return the same, or None for a meeting that does not run."""
+        row = await self._database.row(RESOLVE, call.tenant, call.meeting, None, None, self._lease)
+        return None if row is None else place_of(call.tenant, call.meeting, row)
+
     async def seat(self, call: Call) -> Seated:
         """Return the caller's seat, for an admin the current seat of the participant.
 
