@@ -9,8 +9,9 @@ Each service is started when the first test asks for it.
 import asyncio
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -89,6 +90,17 @@ class Session:
         if REDIS_URL in self._given:
             await remove_keys(self._given[REDIS_URL], self.name)
         await self._services.stop()
+
+    @contextmanager
+    def place(self, name: str) -> Iterator[Path]:
+        """Give an empty directory for a run of its own: pytest's are closed to the user whom Postgres runs as."""
+        path = self.run.path / f"{name}-{next(self._numbers)}"
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
@@ -170,7 +182,7 @@ class Session:
             connection.execute(statement)
 
     def _create(self, name: str) -> None:
-        owner = sql.Identifier(OWNER) if self._services.postgres is not None else sql.SQL("current_user")
+        owner = sql.Identifier(OWNER) if self._services.postgres is not None else sql.SQL("default")
         self._run_sql(sql.SQL("create database {} owner {}").format(sql.Identifier(name), owner))
 
     def _make_template(self, name: str) -> None:
@@ -180,7 +192,7 @@ class Session:
         migrate_database(self._database_url(OWNER, name))
 
     def _clone(self, name: str) -> None:
-        owner = sql.Identifier(OWNER) if self._services.postgres is not None else sql.SQL("current_user")
+        owner = sql.Identifier(OWNER) if self._services.postgres is not None else sql.SQL("default")
         statement = sql.SQL("create database {} template {} owner {}")
         self._run_sql(statement.format(sql.Identifier(name), sql.Identifier(self._template or ""), owner))
 

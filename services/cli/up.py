@@ -81,6 +81,10 @@ class _Up:
         self._services = services
         with self._progress.under_way("starting Postgres, RabbitMQ and Redis"):
             await services.start(self._progress.done)
+        if services.postgres is not None and services.postgres.elsewhere is not None:
+            self._progress.say(
+                f"    Postgres' own user cannot reach .run: its data is in {services.postgres.elsewhere}", "dim"
+            )
         owner = services.addresses("tool")
         with self._progress.step("schema"):
             await asyncio.to_thread(migrate_database, owner.postgres)

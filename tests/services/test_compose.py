@@ -28,6 +28,7 @@ from services.cli.stack.process import Child
 from services.cli.stack.readiness import until_ready
 from services.cli.stack.rundir import PROJECT, RunDirectory
 from tests.services.compose_file import COMPOSE, Service, VariableMissing, read_compose
+from tests.session import Session
 
 PROCESSES = ("gateway", "kendra", "media-server-1", "media-server-2")
 SECRETS = ("PASSWORD_OWNER", *(f"PASSWORD_{u.upper()}" for u in (*USERS, "administrator")), "CLUSTER_SECRET")
@@ -71,33 +72,33 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-async def deployed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployed]:
+async def deployed(session: Session) -> AsyncIterator[Deployed]:
     """Services as Compose brings them up: users, then Postgres, RabbitMQ and Redis with those users, then the schema."""
     variables = {name: secrets.token_hex(24) for name in SECRETS}
-    home = tmp_path_factory.mktemp("compose")
-    run, ports = RunDirectory(home / "run"), ServicePorts.free()
-    run.hold()
-    run.secrets.put("postgres.doordarshan", variables["PASSWORD_OWNER"])
-    services = PrivateServices(run, ports, durable=False, given={})
-    hosts = {"postgres:5432": ports.postgres, "rabbitmq:5672": ports.amqp, "redis:6379": ports.redis}
-    found = Deployed(
-        services,
-        {theirs: f"127.0.0.1:{ours}" for theirs, ours in hosts.items()},
-        home / "users",
-        home / "log",
-        read_compose(variables)["services"],
-    )
-    found.shared.mkdir()
-    await found.run_once("users")
-    await services.start()
-    await _take_users(services, found.shared)
-    assert services.postgres is not None
-    with psycopg.connect(services.postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute("alter role doordarshan superuser")  # as POSTGRES_USER of the image is
-    await found.run_once("migrate")
-    yield found
-    await services.stop()
-    run.release()
+    with session.place("compose") as home:
+        run, ports = RunDirectory(home / "run"), ServicePorts.free()
+        run.hold()
+        run.secrets.put("postgres.doordarshan", variables["PASSWORD_OWNER"])
+        services = PrivateServices(run, ports, durable=False, given={})
+        hosts = {"postgres:5432": ports.postgres, "rabbitmq:5672": ports.amqp, "redis:6379": ports.redis}
+        found = Deployed(
+            services,
+            {theirs: f"127.0.0.1:{ours}" for theirs, ours in hosts.items()},
+            home / "users",
+            home / "log",
+            read_compose(variables)["services"],
+        )
+        found.shared.mkdir()
+        await found.run_once("users")
+        await services.start()
+        await _take_users(services, found.shared)
+        assert services.postgres is not None
+        with psycopg.connect(services.postgres.url("postgres"), autocommit=True) as connection:
+            connection.execute("alter role doordarshan superuser")  # as POSTGRES_USER of the image is
+        await found.run_once("migrate")
+        yield found
+        await services.stop()
+        run.release()
 
 
 async def _take_users(services: PrivateServices, shared: Path) -> None:

@@ -1,6 +1,8 @@
 """The private services come back after a crash with what they promised, and keep strangers out."""
 
 import asyncio
+import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,22 +15,26 @@ from aiormq.exceptions import ChannelAccessRefused, ProbableAuthenticationError
 
 from contracts.ids import BootId, MediaServerId
 from services.bus.queues import declare_shared, kendra_commands, media_commands, replies
-from services.cli.stack.ports import ServicePorts
+from services.cli.stack.errors import CannotRun
+from services.cli.stack.ports import ServicePorts, free_ports
+from services.cli.stack.postgres import Postgres
 from services.cli.stack.private import PrivateServices
 from services.cli.stack.rabbitmq import applications
-from services.cli.stack.rundir import RunDirectory
+from services.cli.stack.rundir import RunDirectory, outside
+from tests.session import Session
 
 
 @pytest.fixture(scope="module")
-async def durable(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PrivateServices]:
+async def durable(session: Session) -> AsyncIterator[PrivateServices]:
     """Durable services as `up` starts them, in a place of their own."""
-    run = RunDirectory(tmp_path_factory.mktemp("durable"))
-    run.hold()
-    services = PrivateServices(run, ServicePorts.free(), durable=True, given={})
-    await services.start()
-    yield services
-    await services.stop()
-    run.release()
+    with session.place("durable") as place:
+        run = RunDirectory(place)
+        run.hold()
+        services = PrivateServices(run, ServicePorts.free(), durable=True, given={})
+        await services.start()
+        yield services
+        await services.stop()
+        run.release()
 
 
 async def test_postgres_keeps_what_was_committed_before_it_was_killed(durable: PrivateServices) -> None:
@@ -164,3 +170,28 @@ def test_the_broker_boots_with_what_it_needs_and_no_plugin(tmp_path: Path) -> No
         (tmp_path / name / "ebin" / f"{application}.app").write_text(text)
     found = [application.name for application in applications(tmp_path)]
     assert found == ["jsx-3.0", "ra-2.1", "rabbit-4.1.0", "rabbit_common-4.1.0", "rabbitmq_prelaunch-4.1.0"]
+
+
+async def test_postgres_keeps_its_data_elsewhere_when_its_user_cannot_reach_the_checkout(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    run = RunDirectory(tmp_path / "run")
+    postgres = Postgres(run, free_ports(1)[0], durable=False)
+    if os.getuid() == 0:
+        assert postgres.elsewhere is not None
+        assert postgres.elsewhere.parent.parent == Path("/var/tmp")
+    else:
+        assert postgres.elsewhere is None
+    await postgres.start()
+    with psycopg.connect(postgres.url()) as connection:
+        assert connection.execute("show fsync").fetchone() == ("off",)
+    await postgres.stop()
+    if postgres.elsewhere is not None:
+        shutil.rmtree(postgres.elsewhere.parent)
+
+
+def test_a_strangers_directory_in_var_tmp_is_not_taken(tmp_path: Path) -> None:
+    place = outside(tmp_path)
+    place.chmod(0o777)
+    with pytest.raises(CannotRun, match="not this user's own"):
+        outside(tmp_path)
+    place.rmdir()

@@ -8,7 +8,7 @@ import signal
 import ssl
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +17,27 @@ from services.cli.stack import programs
 from services.cli.stack.errors import CannotRun, ProgramMissing
 from services.cli.stack.host import address_of
 from tests.services.up_process import Up
+from tests.session import Session
 
 NAMES = {"postgres", "redis", "rabbitmq", "epmd", "gateway", "kendra", "media-server-1", "media-server-2"}
 
 
 @pytest.fixture(scope="module")
-async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
+async def up(session: Session) -> AsyncIterator[Up]:
     """A running `up`."""
-    found = Up(tmp_path_factory.mktemp("up"))
-    await found.start()
-    yield found
-    await found.call("down")
-    await found.ended()
+    with session.place("up") as place:
+        found = Up(place)
+        await found.start()
+        yield found
+        await found.call("down")
+        await found.ended()
+
+
+@pytest.fixture
+def place(session: Session) -> Iterator[Path]:
+    """A run directory for another `up`."""
+    with session.place("up") as found:
+        yield found
 
 
 def claims_of(link: str) -> dict[str, object]:
@@ -118,8 +127,8 @@ async def test_an_up_that_is_killed_leaves_nothing_and_the_next_one_starts(up: U
     assert (await up.call("status"))[0] == 0
 
 
-async def test_ctrl_c_while_it_starts_stops_what_was_started(tmp_path: Path) -> None:
-    up = Up(tmp_path)
+async def test_ctrl_c_while_it_starts_stops_what_was_started(place: Path) -> None:
+    up = Up(place)
     starting = asyncio.create_task(up.start())
     async with asyncio.timeout(60):
         while "postgres" not in up.started():
@@ -132,8 +141,8 @@ async def test_ctrl_c_while_it_starts_stops_what_was_started(tmp_path: Path) -> 
     await up.until_gone(pids)
 
 
-async def test_a_taken_port_is_one_line_before_anything_is_started(tmp_path: Path) -> None:
-    up = Up(tmp_path)
+async def test_a_taken_port_is_one_line_before_anything_is_started(place: Path) -> None:
+    up = Up(place)
     listener = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", up.base)
     status, printed = await up.call("up", "--port", str(up.base))
     listener.close()
@@ -145,11 +154,11 @@ async def test_a_taken_port_is_one_line_before_anything_is_started(tmp_path: Pat
     assert not up.started()
 
 
-async def test_another_address_is_served_with_https_and_a_certificate_for_it(tmp_path: Path) -> None:
-    up = Up(tmp_path)
+async def test_another_address_is_served_with_https_and_a_certificate_for_it(place: Path) -> None:
+    up = Up(place)
     link = await up.start("--host", "127.0.0.2")
     assert link.startswith(f"https://127.0.0.2:{up.base}/#token=")
-    trusting = ssl.create_default_context(cafile=str(tmp_path / "tls" / "127.0.0.2.crt"))
+    trusting = ssl.create_default_context(cafile=str(place / "tls" / "127.0.0.2.crt"))
     assert await asyncio.to_thread(create_meeting, link, trusting) == 201
     _, printed = await up.call("status")
     assert "127.0.0.2" in printed

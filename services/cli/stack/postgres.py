@@ -46,6 +46,11 @@ class Postgres:
         )
 
     @property
+    def elsewhere(self) -> Path | None:
+        """Where its data is when that is not in the run directory, because its user cannot come down to there."""
+        return None if self._home.is_relative_to(self._run.path) else self._home
+
+    @property
     def data(self) -> Path:
         """The cluster's directory."""
         return self._home / "data"
