@@ -252,7 +252,7 @@ async def open_workers(settings: Settings) -> list[Worker]:
                 id=WorkerId(f"worker-{number}"),
                 listen_ip=settings.listen_ip,
                 port=settings.port_of(number),
-                announced_address=settings.announced_address,
+                announced_address=settings.announced_address or None,
             )
         )
         for number in range(settings.workers)

@@ -5,12 +5,12 @@ settles its doubts, and writes what closed there without an order, before its ne
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
 
-from contracts.failure import KendraError, Unavailable
+from contracts.failure import Unavailable
 from contracts.ids import CommandId
 from contracts.message import Reply
 from services.bus import Call
@@ -36,11 +36,11 @@ class Doubt:
 
 
 class Recorder:
-    """Opens the transactions of commands and keeps their doubts, a list per line."""
+    """Opens the transactions of commands and keeps their doubts: one a line at most, for a line settles before it goes on."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._doubts: dict[Key, list[Doubt]] = {}
+        self._doubts: dict[Key, Doubt] = {}
 
     @property
     def in_doubt(self) -> list[Key]:
@@ -75,36 +75,29 @@ class Recorder:
             yield
         except CommitUnknown as unknown:
             log.warning("commit in doubt", command_id=str(doubt.command), error=str(unknown.__cause__))
-            self._doubts.setdefault(key, []).append(doubt)
-            if not await self._settled_at_last(key, doubt):
-                raise Unavailable("the database did not say whether it was written; repeat it") from unknown
+            self._doubts[key] = doubt
+            if not await self._settled_at_last(key):
+                raise Unavailable(
+                    "the database went away while this was written, and it was not; repeat it"
+                ) from unknown
         except BaseException:
             doubt.failed()
             raise
         else:
             doubt.landed()
 
-    async def _settled_at_last(self, key: Key, doubt: Doubt) -> bool:
-        """Try to settle a fresh doubt twice. True if it landed; raises Unavailable if it is not known."""
-        for last in (False, True):
-            try:
-                return (await self.settle(key))[doubt.command]
-            except KendraError:
-                if last:
-                    raise
-        return False
+    async def _settled_at_last(self, key: Key) -> bool:
+        """Try to settle a fresh doubt twice. True if it landed; raises Unavailable if it is not known: a repeat settles it."""
+        with suppress(Unavailable):
+            return await self.settle(key)
+        return await self.settle(key)
 
-    async def settle(self, key: Key) -> dict[CommandId, bool]:
-        """Decide every doubt of a line; return which landed. Raises Unavailable while the database cannot say."""
-        decided: dict[CommandId, bool] = {}
-        for doubt in tuple(self._doubts.get(key, ())):
-            landed = await self._store.landed(doubt.command)
-            self._drop(key, doubt)
-            decided[doubt.command] = landed
-            (doubt.landed if landed else doubt.failed)()
-        return decided
-
-    def _drop(self, key: Key, doubt: Doubt) -> None:
-        self._doubts[key].remove(doubt)
-        if not self._doubts[key]:
-            del self._doubts[key]
+    async def settle(self, key: Key) -> bool:
+        """Decide a line's doubt, if it has one; say whether it landed. Raises Unavailable while the database cannot say."""
+        doubt = self._doubts.get(key)
+        if doubt is None:
+            return False
+        landed = await self._store.landed(doubt.command)
+        del self._doubts[key]
+        (doubt.landed if landed else doubt.failed)()
+        return landed

@@ -36,8 +36,8 @@ ACQUIRE_TIMEOUT = 2.0
 KEPT = timedelta(days=1)
 
 _MEANING = {"DK001": StaleEpoch, "DK002": MeetingNotFound}
-_AWAY_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
-"""Connection, serialization and deadlock, resources, locks, intervention, system: the same command may succeed later."""
+_AWAY_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
+"""Connection, read-only after a failover, serialization and deadlock, resources, locks, intervention, system: the same command may succeed later."""
 
 
 class CommitUnknown(Exception):

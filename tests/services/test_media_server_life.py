@@ -8,6 +8,7 @@ from typing import Any
 import aio_pika
 import httpx2
 import pytest
+from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from contracts.failure import MediaServerUnavailable, StaleEpoch
@@ -16,6 +17,7 @@ from services.bus import KENDRA_COMMANDS, NobodyThere
 from services.cli.stack.ports import free_ports
 from services.media_server.lease import Lease
 from services.media_server.main import MediaServer, open_workers
+from services.media_server.metrics import Live
 from services.media_server.settings import Settings
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
@@ -76,6 +78,32 @@ async def test_the_load_is_reported(stage: Stage, server: MediaServer) -> None:
         )
 
     assert await eventually(reported)
+
+
+async def test_the_metrics_count_what_is_in_memory(stage: Stage, server: MediaServer) -> None:
+    meeting = await stage.meeting(server)
+    transport = await meeting.transport("send")
+    producer = await meeting.produce(transport.id)
+    await meeting.transport("recv", "bob", 2)
+    await meeting.consume(producer)
+    registry = CollectorRegistry()
+    registry.register(Live(server.world.registry, server.world.workers))
+    counted = {
+        noun: registry.get_sample_value(f"doordarshan_media_{noun}")
+        for noun in ("routers", "transports", "producers", "consumers")
+    }
+    assert counted == {"routers": 1, "transports": 2, "producers": 1, "consumers": 1}
+    assert registry.get_sample_value("doordarshan_media_packets_sent_total") == 0
+
+
+async def test_a_worker_that_dies_ends_the_process_so_that_a_new_boot_begins(stage: Stage) -> None:
+    server = await stage.start()
+    on_died = server.world.workers[0].on_died
+    assert on_died
+    on_died(RuntimeError("the plane is gone"))
+    assert server.stopping.is_set()
+    assert server.failed
+    await server.stop()
 
 
 async def test_a_clean_stop_tells_the_meetings_and_leaves_no_row_and_no_queue(stage: Stage) -> None:
@@ -152,6 +180,17 @@ async def test_commands_are_refused_while_the_lease_was_not_renewed_and_media_st
     await server.stop()
 
 
+async def test_a_server_that_the_broker_cannot_reach_lets_its_lease_run_out_and_takes_it_up_again(stage: Stage) -> None:
+    (port,) = free_ports(1)
+    line = Line(stage.broker.of["media"])
+    async with line.laid(port) as url:
+        server = await stage.start(Lease(unheard_for=0.5), amqp_url=url)
+    assert await eventually(lambda: _renewed_ago(stage, server, "> interval '2 s'"), within=10)
+    async with line.laid(port):
+        assert await eventually(lambda: _renewed_ago(stage, server, "< interval '1 s'"), within=10)
+        await server.stop()
+
+
 async def test_a_renewal_that_hits_no_row_ends_the_process(stage: Stage) -> None:
     server = await stage.start()
     running = asyncio.create_task(server.stopping.wait())
@@ -198,6 +237,11 @@ async def test_what_is_away_at_the_start_is_waited_for(stage: Stage, missing: st
 
 async def _listens(server: MediaServer) -> bool:
     return server.admin.port != 0
+
+
+async def _renewed_ago(stage: Stage, server: MediaServer, compared: str) -> bool:
+    query = f"select clock_timestamp() - renewed_at {compared} from media_servers where boot = $1"  # noqa: S608
+    return bool(await stage.rows.fetchval(query, server.boot))
 
 
 async def _unavailable(meeting: Meeting) -> bool:
