@@ -34,11 +34,11 @@ class Call:
         token = self.system.token(meeting=self.id, grants=INVITED)
         return f"{at or self.system.url}/#token={token}" + "".join(f"&{key}={value}" for key, value in fields.items())
 
-    async def open(self, script: str = "", at: str | None = None, **fields: str) -> Page:
-        """Open the page before joining."""
+    async def open(self, script: str = "", at: str | None = None, state: str = "prejoin", **fields: str) -> Page:
+        """Open the page and wait for the screen that it begins with."""
         page = await self.browser.open(self.link(at, **fields), script=script)
         self.pages.append(page)
-        await page.in_state("prejoin")
+        await page.in_state(state)
         return page
 
     async def joined(self, name: str, at: str | None = None, **fields: str) -> Page:

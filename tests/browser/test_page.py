@@ -1,5 +1,6 @@
 """What a visitor is told and can do: devices, mute, full meetings, a lost network."""
 
+import json
 from collections.abc import Awaitable, Callable
 
 from tests.browser.conftest import Call
@@ -64,6 +65,27 @@ async def test_an_ended_meeting_is_said_in_words(call: Call) -> None:
     await call.end()
     await asha.in_state("over")
     assert "has ended" in await asha.text("#over")
+
+
+async def test_whoever_is_removed_is_told(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    await call.admin.delete(f"{call.path}/participants/{(await bela.received())['Asha'].participant}")
+    await asha.in_state("over")
+    assert "You were removed" in await asha.text("#over")
+
+
+async def test_the_same_seat_in_another_tab_ends_the_first(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    seat = await asha.evaluate("() => sessionStorage.getItem('doordarshan.seat')")
+    await call.open(script=f"sessionStorage.setItem('doordarshan.seat', {json.dumps(seat)})", state="call")
+    await asha.in_state("over")
+    assert "elsewhere" in await asha.text("#over")
+    await bela.sees("Asha")
+    await asha.ask("click", selector="#again")
+    await asha.join("Asha again")
+    await asha.sees("Asha", "Bela")
 
 
 async def test_what_happened_while_the_network_was_away_is_seen_after_it_is_back(call: Call) -> None:

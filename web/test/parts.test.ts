@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { SseParser } from "../src/client/sse";
-import { claimsOf } from "../src/client/token";
 import { inParallel } from "../src/client/waiting";
 
 describe("server-sent events", () => {
@@ -16,12 +15,6 @@ describe("server-sent events", () => {
     const chunks = Array.from({ length: Math.ceil(text.length / size) }, (_, at) => text.slice(at * size, (at + 1) * size));
     expect(chunks.flatMap((chunk) => parser.push(chunk))).toEqual(messages);
   });
-});
-
-test("claims are read from a token, and none from anything else", () => {
-  const payload = Buffer.from(JSON.stringify({ meeting: "m", name: "Zoë" })).toString("base64url");
-  expect(claimsOf(`x.${payload}.y`)).toEqual({ meeting: "m", name: "Zoë" });
-  expect(claimsOf("nonsense")).toEqual({});
 });
 
 test("work runs at most so many at a time, and one failure is raised after the others ended", async () => {

@@ -27,11 +27,11 @@ export function enter(invitation: Invitation, name: string, before?: Visit): Pro
 export async function call(room: Room, invitation: Invitation, name: string, media: LocalMedia): Promise<Ending> {
   show("call");
   dismissAll();
-  const own = new Tile(room.participantId, name ? `${name} (you)` : "You", true);
+  const own = new Tile(room.participantId, name || "Guest", true);
   new Tiles(room, own);
   new Controls(room, media, own, invitation.codec, (on) => {
     const { participantId, participantToken } = room;
-    rememberSeat({ meeting: invitation.meeting, participantId, participantToken, ...on });
+    rememberSeat({ meeting: invitation.meeting, participantId, participantToken, name, ...on });
   });
   tellTroubles(room);
   const quiet = keys();

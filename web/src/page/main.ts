@@ -9,26 +9,27 @@ import { LocalMedia, type Device } from "./local-media";
 import { alert, dismissAll } from "./notices";
 import { prejoin } from "./prejoin";
 import "./style.css";
-import { rememberedName, rememberSeat, seatOf, type Visit } from "./visit";
-import { ENDINGS, wordsFor, wordsForDevices } from "./words";
+import { rememberSeat, seatOf, type Visit } from "./visit";
+import { ENDINGS, SEAT_LOST, wordsFor, wordsForDevices } from "./words";
 
 async function visit(invitation: Invitation): Promise<void> {
   const media = new LocalMedia();
   const before = seatOf(invitation.meeting);
-  let [room, name] = before ? [await comeBack(invitation, media, before), rememberedName()] : [undefined, ""];
+  let name = before?.name ?? "";
+  let room = before && (await comeBack(invitation, media, before));
   while (!room) {
     name = await prejoin(media, invitation.meeting);
     room = await attempt(invitation, name);
   }
   const ending = await call(room, invitation, name, media);
-  if (ending !== "replaced") rememberSeat(null);
-  await over(ENDINGS[ending], ending === "replaced" ? "Join here" : "Join again");
+  rememberSeat(null);
+  await over(ENDINGS[ending], "Join again");
 }
 
 /** The tab was loaded anew in mid-call: come back to the same seat with the devices as they were. */
 async function comeBack(invitation: Invitation, media: LocalMedia, before: Visit): Promise<Room | undefined> {
   for (const device of ["camera", "microphone"] as const) if (before[device]) await reopen(media, device);
-  return attempt(invitation, rememberedName(), before);
+  return attempt(invitation, before.name, before);
 }
 
 async function reopen(media: LocalMedia, device: Device): Promise<void> {
@@ -45,7 +46,7 @@ async function attempt(invitation: Invitation, name: string, before?: Visit): Pr
     return await enter(invitation, name, before);
   } catch (error) {
     rememberSeat(null);
-    alert("join", error instanceof Problem ? wordsFor(error) : `This browser cannot join: ${String(error)}`);
+    alert("join", before ? SEAT_LOST : error instanceof Problem ? wordsFor(error) : `This browser cannot join: ${String(error)}`);
     return undefined;
   } finally {
     button.disabled = false;

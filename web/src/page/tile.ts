@@ -8,7 +8,11 @@ export class Tile {
   readonly #stream = new MediaStream();
 
   /** `own` is the visitor's: mirrored, and silent here. */
-  constructor(id: string, name: string, own = false) {
+  constructor(
+    id: string,
+    name: string,
+    private readonly own = false,
+  ) {
     const template = byId<HTMLTemplateElement>("tile").content.cloneNode(true) as DocumentFragment;
     this.element = template.firstElementChild as HTMLElement;
     this.#video = this.element.querySelector("video") as HTMLVideoElement;
@@ -22,7 +26,7 @@ export class Tile {
   }
 
   rename(name: string): void {
-    (this.element.querySelector(".name") as HTMLElement).textContent = name;
+    (this.element.querySelector(".name") as HTMLElement).textContent = this.own ? `${name} (you)` : name;
     const avatar = this.element.querySelector(".avatar") as HTMLElement;
     avatar.textContent = initialsOf(name);
     avatar.style.setProperty("--hue", String(hueOf(name)));

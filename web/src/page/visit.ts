@@ -4,6 +4,7 @@ export interface Visit {
   meeting: string;
   participantId: string;
   participantToken: string;
+  name: string;
   camera: boolean;
   microphone: boolean;
 }

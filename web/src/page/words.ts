@@ -7,6 +7,8 @@ import type { Device } from "./local-media";
 export const FIREFOX_ON_LOOPBACK =
   "Firefox does not connect to media on 127.0.0.1. Start the system with “make up HOST=<an address of this machine>” and open the link it prints, or use another browser.";
 
+export const SEAT_LOST = "Your place in the meeting could not be taken again. Join anew.";
+
 const PROBLEMS: Record<string, string> = {
   meeting_full: "This meeting is full. Try again when somebody has left.",
   producer_limit: "This meeting carries no more tracks. Others have to switch something off first.",
@@ -55,7 +57,7 @@ export function wordsForDevices(failures: { device: Device; error: unknown }[]):
 export const ENDINGS: Record<"left" | "ended" | "replaced" | "kicked" | "gone", [string, string]> = {
   left: ["You left the meeting", "You can come back with the same link."],
   ended: ["The meeting has ended", "Joining again starts it anew if your invitation allows that."],
-  replaced: ["You are in this meeting elsewhere", "The same place was taken from another tab or after a reload. Joining here ends it there."],
+  replaced: ["You are in this meeting elsewhere", "Your place was taken by another tab. Joining again here gives you a second one."],
   kicked: ["You were removed from the meeting", "Its host took your seat."],
   gone: ["You were away for too long", "The connection was lost and your seat was given up."],
 };
