@@ -97,9 +97,9 @@ class Streams:
         self._asking = self._client()
         self._listening: PubSub | None = None
         self._places: dict[str, int] = {}
-        self._followers: dict[str, set[Queue]] = defaultdict(set)
+        self._queues: dict[str, set[Queue]] = defaultdict(set)
         self._listeners: dict[str, set[Queue]] = defaultdict(set)
-        self._open = 0
+        self.followers = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -117,7 +117,7 @@ class Streams:
 
     def close_followers(self) -> None:
         """End every follower, so that the server can stop."""
-        for queues in self._followers.values():
+        for queues in self._queues.values():
             for queue in queues:
                 queue.close()
 
@@ -155,8 +155,8 @@ class Streams:
         key, live, queue = self._prefix + stream, self._prefix + channel, Queue()
         new = key not in self._places
         self._places.setdefault(key, state.last if state else 0)
-        self._open += 1
-        self._followers[key].add(queue)
+        self.followers += 1
+        self._queues[key].add(queue)
         self._listeners[live].add(queue)
         try:
             if new:
@@ -164,15 +164,15 @@ class Streams:
             await self._hear(live)
             yield queue
         finally:
-            self._open -= 1
-            if _without(self._followers, key, queue):
+            self.followers -= 1
+            if _without(self._queues, key, queue):
                 self._places.pop(key, None)
             if _without(self._listeners, live, queue):
                 await self._unhear(live)
 
     def check_room(self) -> None:
         """Raise Busy when this process has as many followers as it may."""
-        if self._open >= self._most:
+        if self.followers >= self._most:
             raise Busy
 
     async def _kept_up(self, what: str, work: Callable[[Redis], Awaitable[None]]) -> None:
@@ -206,7 +206,7 @@ class Streams:
             entry = _entry(row, fields)
             if key in self._places:
                 self._places[key] = entry.sequence
-            for queue in self._followers.get(key, ()):
+            for queue in self._queues.get(key, ()):
                 queue.put(entry)
 
     async def _interrupt(self) -> None:

@@ -5,9 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import pytest
-import redis.asyncio
 
-from tests.services.gateway_peers import ANSWERS, Edge, Log, running_edge
+from tests.services.gateway_peers import ANSWERS, Edge, Log, log_of, running_edge
 from tests.session import Broker, Cache, Database, Session
 
 MakeEdge = Callable[..., AbstractAsyncContextManager[Edge]]
@@ -31,15 +30,20 @@ async def edge(module_edge: Edge) -> Edge:
 
 
 @pytest.fixture
-def make_edge(postgres: Database, rabbitmq: Broker, redis: Cache) -> MakeEdge:
+async def own_broker(session: Session) -> AsyncIterator[Broker]:
+    """A vhost of the test's own, so that no other kendra takes its commands."""
+    async with session.broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def make_edge(postgres: Database, own_broker: Broker, redis: Cache) -> MakeEdge:
     """Make a gateway of the test's own, with settings of its own."""
-    return partial(running_edge, postgres, rabbitmq, redis)
+    return partial(running_edge, postgres, own_broker, redis)
 
 
 @pytest.fixture
 async def log(edge: Edge) -> AsyncIterator[Log]:
     """The meeting's event stream in Redis, empty."""
-    async with redis.asyncio.Redis.from_url(edge.settings.redis_url, decode_responses=True) as client:
-        log = Log(client, edge.settings.redis_prefix)
-        await client.delete(log.key)
+    async with log_of(edge) as log:
         yield log

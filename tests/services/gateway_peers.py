@@ -127,6 +127,10 @@ class Kendra:
 
     answers: dict[type[Command[Any]], Answer] = field(default_factory=lambda: dict(ANSWERS))
     asked: list[tuple[Command[Any], Call]] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.open.set()
 
     @property
     def last(self) -> tuple[Any, Call]:
@@ -134,8 +138,9 @@ class Kendra:
         return self.asked[-1]
 
     async def handle(self, order: Command[Any], call: Call, _: object) -> Reply:
-        """Answer any command."""
+        """Answer any command, while open."""
         self.asked.append((order, call))
+        await self.open.wait()
         answer = self.answers[type(order)]
         if isinstance(answer, KendraError):
             raise answer
@@ -155,6 +160,7 @@ class Edge:
     http: httpx2.AsyncClient
     settings: Settings
     database: Database
+    cache: Cache
 
     def access(self, **claims: Json) -> dict[str, str]:
         """Return the header with an access token of `acme`, by default for everything but operating."""
@@ -248,6 +254,15 @@ class Log:
         return int(await self.redis.publish(f"{self.prefix}{LIVE}", json.dumps({"type": name, "body": body, "to": to})))
 
 
+@asynccontextmanager
+async def log_of(edge: Edge) -> AsyncIterator[Log]:
+    """Give the meeting's event stream in Redis, empty."""
+    async with redis.asyncio.Redis.from_url(edge.cache.url, decode_responses=True) as client:
+        log = Log(client, edge.cache.prefix)
+        await client.delete(log.key)
+        yield log
+
+
 def bearer(token: str) -> dict[str, str]:
     """Return the header that carries a token."""
     return {"Authorization": f"Bearer {token}"}
@@ -272,7 +287,9 @@ def access_token(
 @asynccontextmanager
 async def serving_kendra(broker: Broker, kendra: Kendra) -> AsyncIterator[Serving[None]]:
     """Serve `kendra.commands`."""
-    serving = Serving(broker.of["kendra"], kendra_commands(), kendra.handlers(), None, "kendra", f"fake-{uuid4().hex[:6]}")
+    serving = Serving(
+        broker.of["kendra"], kendra_commands(), kendra.handlers(), None, "kendra", f"fake-{uuid4().hex[:6]}"
+    )
     await serving.start()
     try:
         yield serving
@@ -312,17 +329,22 @@ def settings_for(database: Database, amqp_url: str, cache: Cache, **changed: Jso
     return Settings(**(given | changed))
 
 
+def gateway_url(gateway: Gateway) -> str:
+    """Return where it listens."""
+    return f"http://127.0.0.1:{gateway.settings.http_port}"
+
+
 @asynccontextmanager
 async def running_edge(database: Database, broker: Broker, cache: Cache, **changed: Json) -> AsyncIterator[Edge]:
     """Give a gateway in front of a kendra of answers, with the tenant `acme` and its key."""
     put_key(database.url, CLUSTER_SECRET, TENANT, KEY, secret=SECRET, grants=tuple(g for g in Grant if g != "operator"))
     settings, kendra = settings_for(database, broker.of["gateway"], cache, **changed), Kendra()
     gateway = Gateway(settings)
-    url = f"http://127.0.0.1:{settings.http_port}"
-    async with serving_kendra(broker, kendra), running(gateway), httpx2.AsyncClient(base_url=url, timeout=10) as http:
+    client = httpx2.AsyncClient(base_url=gateway_url(gateway), timeout=10)
+    async with serving_kendra(broker, kendra), running(gateway), client as http:
 
         async def connected() -> bool:
             return gateway.edge.bus.connected
 
         await eventually(connected)
-        yield Edge(gateway, kendra, http, settings, database)
+        yield Edge(gateway, kendra, http, settings, database, cache)

@@ -2,26 +2,32 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from uuid import UUID
 
+import httpx2
 import pytest
+from yarl import URL
 
 from contracts import failure
 from contracts.create_meeting import CreateMeeting
 from contracts.create_producer import CreateProducer
 from contracts.details import GetMeeting
 from contracts.failure import ERRORS, KendraError
-from contracts.message import Done
+from services.gateway.main import Gateway
 from services.gateway.problems import STATUS
-from tests.services.conftest import MakeEdge
-from tests.services.gateway_peers import ANSWERS, Edge, serving_kendra
-from tests.session import Broker
+from tests.eventually import eventually
+from tests.services.bus_peers import Line
+from tests.services.gateway_peers import ANSWERS, Edge, Kendra, gateway_url, running, serving_kendra, settings_for
+from tests.session import Broker, Cache, Database
 
 PRODUCERS = "/v1/meetings/standup/participants/ann/producers"
 PRODUCER = {
     "transportId": "t-1",
     "kind": "audio",
-    "rtpParameters": {"codecs": [{"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "odd": {"a": [1]}}]},
+    "rtpParameters": {
+        "codecs": [{"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "odd": {"a": [1]}}]
+    },
 }
 
 
@@ -150,7 +156,11 @@ async def test_a_meeting_without_an_id_gets_the_same_one_when_repeated(edge: Edg
 
 async def test_the_hash_covers_what_the_body_says_not_how(edge: Edge) -> None:
     headers = edge.access() | {"Content-Type": "application/json", "Idempotency-Key": "k"}
-    for body in (b'{"meetingId":"a","capacity":{}}', b' {"capacity": {}, "meetingId": "\\u0061"}', b'{"meetingId":"a"}'):
+    for body in (
+        b'{"meetingId":"a","capacity":{}}',
+        b' {"capacity": {}, "meetingId": "\\u0061"}',
+        b'{"meetingId":"a"}',
+    ):
         await edge.http.post("/v1/meetings", content=body, headers=headers)
     first, second, third = (call.body_hash for _, call in edge.kendra.asked)
     assert first == second != third
@@ -195,29 +205,65 @@ async def test_what_is_no_route_is_a_problem_too(edge: Edge) -> None:
     assert "POST" in method.headers["Allow"]
 
 
-async def test_nobody_serving_kendras_queue_is_503_and_hanging_is_504_within_the_budget(
-    make_edge: MakeEdge, rabbitmq: Broker
+async def test_a_kendra_that_does_not_answer_is_504_within_the_budget(edge: Edge) -> None:
+    edge.kendra.open.clear()
+    started = time.monotonic()
+    answer = await edge.http.get("/v1/meetings/standup", headers=edge.access())
+    edge.kendra.open.set()
+    assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
+    assert time.monotonic() - started < 4.6
+
+
+async def test_a_queue_that_no_kendra_ever_served_is_503_at_once(
+    postgres: Database, own_broker: Broker, redis: Cache
 ) -> None:
-    async with make_edge() as edge:
-        hanging = asyncio.Event()
+    gateway = Gateway(settings_for(postgres, own_broker.of["gateway"], redis))
+    edge = Edge(gateway, Kendra(), httpx2.AsyncClient(base_url=gateway_url(gateway)), gateway.settings, postgres, redis)
+    async with running(gateway), edge.http:
+        answer = await eventually(lambda: connected_answer(edge))
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.elapsed.total_seconds() < 1
 
-        async def hang(_: object, __: object, ___: object) -> Done:
-            await hanging.wait()
-            return Done()
 
-        edge.kendra.handlers = lambda: {GetMeeting: hang}  # type: ignore[method-assign]
-        async with serving_kendra(rabbitmq, edge.kendra):
-            edge.kendra.answers[GetMeeting] = lambda *_: time.sleep(0) or ANSWERS[GetMeeting]
-            started = time.monotonic()
-            answers = await asyncio.gather(
-                *(edge.http.get("/v1/meetings/standup", headers=edge.access()) for _ in range(4))
-            )
-            took = time.monotonic() - started
-            hanging.set()
-    late = [answer for answer in answers if answer.status_code != 200]
-    assert late
-    assert {(answer.status_code, answer.json()["code"]) for answer in late} == {(504, "deadline_exceeded")}
-    assert took < 4.8
+async def connected_answer(edge: Edge) -> httpx2.Response | None:
+    return await edge.http.get("/v1/meetings/standup", headers=edge.seat()) if edge.gateway.edge.bus.connected else None
+
+
+async def test_a_broker_that_goes_away_is_503_within_the_budget_and_forgotten_when_it_is_back(
+    postgres: Database, own_broker: Broker, redis: Cache
+) -> None:
+    line, kendra = Line(own_broker.of["gateway"]), Kendra()
+    async with AsyncExitStack() as stack:
+        down = await stack.enter_async_context(AsyncExitStack())
+        url = await down.enter_async_context(line.laid())
+        gateway = Gateway(settings_for(postgres, url, redis))
+        await stack.enter_async_context(serving_kendra(own_broker, kendra))
+        await stack.enter_async_context(running(gateway))
+        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=gateway_url(gateway), timeout=10))
+        edge = Edge(gateway, kendra, http, gateway.settings, postgres, redis)
+        assert (await eventually(lambda: connected_answer(edge))).status_code == 200
+        await down.aclose()
+        started = time.monotonic()
+        away = await http.get("/v1/meetings/standup", headers=edge.seat())
+        assert (away.status_code, away.json()["code"]) == (503, "unavailable")
+        assert time.monotonic() - started < 4.6
+        assert (await http.get("/readyz")).json()["checks"]["broker"] is False
+        await stack.enter_async_context(line.laid(URL(url).port or 0))
+        assert (await eventually(lambda: connected_answer(edge), within=15)).status_code == 200
+
+
+async def test_a_gateway_that_never_reached_a_broker_lives_and_says_503_at_once(
+    postgres: Database, redis: Cache
+) -> None:
+    gateway = Gateway(settings_for(postgres, "amqp://nobody@127.0.0.1:9/", redis))
+    async with running(gateway), httpx2.AsyncClient(base_url=gateway_url(gateway), timeout=10) as http:
+        edge = Edge(gateway, Kendra(), http, gateway.settings, postgres, redis)
+        answer = await http.get("/v1/meetings/standup", headers=edge.seat())
+        alive, ready = await http.get("/livez"), await http.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.elapsed.total_seconds() < 1
+    assert (alive.status_code, ready.status_code) == (200, 503)
+    assert ready.json() == {"ready": False, "checks": {"broker": False, "redis": True, "postgres": True}}
 
 
 async def test_a_request_that_never_ends_is_answered_within_the_budget(edge: Edge) -> None:

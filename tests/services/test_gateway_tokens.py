@@ -2,13 +2,14 @@
 
 import base64
 import json
+
 import asyncpg
 import pytest
 
 from contracts.actor import Grant
 from tests.eventually import eventually
 from tests.services.conftest import MakeEdge
-from tests.services.gateway_peers import SECRET, Edge, access_token, bearer, KEY
+from tests.services.gateway_peers import KEY, SECRET, Edge, access_token, bearer
 
 JOIN = {"participantId": "ann", "instanceId": "page-1"}
 
