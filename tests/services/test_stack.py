@@ -185,6 +185,11 @@ async def test_postgres_keeps_its_data_elsewhere_when_its_user_cannot_reach_the_
     with psycopg.connect(postgres.url()) as connection:
         assert connection.execute("show fsync").fetchone() == ("off",)
     await postgres.stop()
+    shutil.rmtree(tmp_path / "run")  # as `make clean` does: the passwords are gone
+    again = Postgres(RunDirectory(tmp_path / "run"), postgres.port, durable=False)
+    await again.start()
+    psycopg.connect(again.url()).close()
+    await again.stop()
     if postgres.elsewhere is not None:
         shutil.rmtree(postgres.elsewhere.parent)
 

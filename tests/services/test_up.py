@@ -11,13 +11,14 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from services.cli.stack import programs
 from services.cli.stack.errors import CannotRun, ProgramMissing
 from services.cli.stack.host import address_of
 from tests.services.up_process import Up
-from tests.session import Session
+from tests.session import Broker, Cache, Database, Session
 
 NAMES = {"postgres", "redis", "rabbitmq", "epmd", "gateway", "kendra", "media-server-1", "media-server-2"}
 
@@ -164,6 +165,21 @@ async def test_another_address_is_served_with_https_and_a_certificate_for_it(pla
     assert "127.0.0.2" in printed
     assert (await up.call("down"))[0] == 0
     assert await up.ended() == 0
+
+
+async def test_services_that_the_environment_names_are_used_and_left_running(
+    place: Path, postgres: Database, rabbitmq: Broker, redis: Cache
+) -> None:
+    urls = (postgres.url, rabbitmq.url, redis.url)
+    names = ("DOORDARSHAN_POSTGRES_URL", "DOORDARSHAN_AMQP_URL", "DOORDARSHAN_REDIS_URL")
+    up = Up(place, given=dict(zip(names, urls, strict=True)))
+    link = await up.start()
+    assert up.started().keys() == {"gateway", "kendra", "media-server-1", "media-server-2"}
+    assert await asyncio.to_thread(create_meeting, link) == 201
+    assert (await up.call("down"))[0] == 0
+    assert await up.ended() == 0
+    with psycopg.connect(postgres.url) as connection:
+        assert connection.execute("select meeting from meetings").fetchall() == [("demo",)]
 
 
 def test_an_address_of_another_machine_is_refused() -> None:

@@ -30,13 +30,14 @@ class Up:
 
     directory: Path
     base: int = field(default_factory=free_base)
+    given: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     printed: list[str] = field(default_factory=list)
     _reading: asyncio.Task[None] | None = None
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOORDARSHAN_")}
-        return {**inherited, "DOORDARSHAN_RUN_DIRECTORY": str(self.directory)}
+        return {**inherited, "DOORDARSHAN_RUN_DIRECTORY": str(self.directory), **self.given}
 
     async def start(self, *options: str) -> str:
         """Start it and return the link it prints."""

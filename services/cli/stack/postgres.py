@@ -51,6 +51,16 @@ class Postgres:
         return None if self._home.is_relative_to(self._run.path) else self._home
 
     @property
+    def _mark(self) -> Path:
+        """Written when roles and database are made; says which run directory's secrets open the cluster."""
+        return self._home / "prepared"
+
+    def _is_of_a_removed_run(self) -> bool:
+        """Whether the data outlived its run directory: then nobody has its passwords any more."""
+        outlived = self.elsewhere is not None and self._mark.exists()
+        return outlived and self._mark.read_text() != self._run.secrets.get("postgres.cluster")
+
+    @property
     def data(self) -> Path:
         """The cluster's directory."""
         return self._home / "data"
@@ -64,13 +74,12 @@ class Postgres:
 
         Raises NotReady.
         """
-        fresh = not (self.data / "PG_VERSION").exists()
-        if fresh:
+        if not (self.data / "PG_VERSION").exists() or self._is_of_a_removed_run():
             await asyncio.to_thread(self._make_cluster)
         await self._start_server()
-        if fresh or not (self._home / "prepared").exists():
+        if not self._mark.exists():
             await asyncio.to_thread(self._prepare)
-            (self._home / "prepared").touch()
+            self._mark.write_text(self._run.secrets.get("postgres.cluster"))
 
     async def stop(self) -> None:
         """Stop it; what was committed stays."""
@@ -132,7 +141,7 @@ class Postgres:
 
     def _make_cluster(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)
-        (self._home / "prepared").unlink(missing_ok=True)
+        self._mark.unlink(missing_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self._home) as password:
             password.write(self._run.secrets.get("postgres.postgres"))
             password.flush()
