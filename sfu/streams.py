@@ -1,14 +1,46 @@
-"""From negotiated parameters to what a packet plane is ordered: numbers only, checked to be in range."""
+"""From parameters to what a packet plane is ordered: which streams a transport can hold, in numbers that fit their fields."""
 
 from collections.abc import Iterable, Mapping
 
+from pydantic import JsonValue
+
 from contracts.ids import ConsumerId, ProducerId, TransportId
-from contracts.rtp import Kind
+from contracts.rtp import Kind, RtpCapabilities
 from sfu.codec_matching import is_rtx
 from sfu.errors import InvalidRtpParameters
-from sfu.ortc import NegotiatedProducer
+from sfu.ortc import NegotiatedProducer, RandomSsrc, consumer_rtp_parameters
 from sfu.ortc_shapes import RtpCodecJson, RtpHeaderExtensionJson, RtpParametersJson
 from sfu.plane.seat import AddConsumer, AddProducer, Codec
+from sfu.producer import Producer
+from sfu.supported import ABS_SEND_TIME, TRANSPORT_WIDE_CC
+
+NOT_TO_CONSUMERS = {ABS_SEND_TIME, TRANSPORT_WIDE_CC}
+"""The reference plane does not estimate bandwidth; to negotiate these would only cost the receivers reports."""
+
+
+def consumed(
+    consumable: RtpParametersJson, rtp_capabilities: RtpCapabilities, random: RandomSsrc, mid: str
+) -> RtpParametersJson:
+    """Return what a consumer with this mid sends to a receiver. Raises InvalidRtpParameters, UnsupportedCodec."""
+    caps = rtp_capabilities.as_json()
+    extensions = caps.get("headerExtensions")
+    if isinstance(extensions, list):
+        wanted: list[JsonValue] = [
+            e for e in extensions if isinstance(e, dict) and e.get("uri") not in NOT_TO_CONSUMERS
+        ]
+        caps = {**caps, "headerExtensions": wanted}
+    return {**consumer_rtp_parameters(consumable, caps, random), "mid": mid}
+
+
+def check_free(params: RtpParametersJson, producers: Iterable[Producer]) -> None:
+    """Refuse what would make packets ambiguous beside these producers (RFC 8843 §9.2). Raises InvalidRtpParameters."""
+    for producer in producers:
+        other = producer.rtp_parameters
+        taken = {each.ssrc for each in other.encodings or []} | {e.rtx.ssrc for e in other.encodings or [] if e.rtx}
+        if not taken.isdisjoint(ssrcs(params)):
+            raise InvalidRtpParameters(f"an ssrc is used by producer {producer.id} already")
+        if other.mid and other.mid == params.get("mid"):
+            raise InvalidRtpParameters(f"mid {other.mid} is used by producer {producer.id} already")
 
 
 def add_producer(

@@ -11,19 +11,15 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import JsonValue
-
 from contracts.ids import ConsumerId, ProducerId, TransportId
 from contracts.rtp import DtlsParameters, IceCandidate, IceParameters, Kind, RtpCapabilities, RtpParameters
 from sfu import ortc, random_numbers, streams
 from sfu.closed import Closed
 from sfu.consumer import Consumer
 from sfu.errors import InvalidRtpParameters, InvalidState, UnsupportedCodec
-from sfu.ortc_shapes import RtpParametersJson
 from sfu.plane import seat
 from sfu.producer import Producer
 from sfu.stats import JsonObject, transport_stats
-from sfu.supported import ABS_SEND_TIME, TRANSPORT_WIDE_CC
 from sfu.webrtc import FINGERPRINT_ALGORITHMS, HANDSHAKE_TIMEOUT, Dtls
 
 if TYPE_CHECKING:
@@ -34,8 +30,6 @@ logger = logging.getLogger(__name__)
 IceState = Literal["new", "connected", "completed", "disconnected"]
 DtlsState = Literal["new", "connecting", "connected", "failed", "closed"]
 MAX_PRODUCERS = 256
-NOT_TO_CONSUMERS = {ABS_SEND_TIME, TRANSPORT_WIDE_CC}
-"""The reference plane does not estimate bandwidth; to negotiate these would only cost the receivers reports."""
 
 
 class WebRtcTransport:
@@ -63,6 +57,7 @@ class WebRtcTransport:
         self._deadline: asyncio.TimerHandle | None = None
         self._cname: str | None = None
         self._next_mid = 0
+        self._sent_ssrcs: set[int] = set()
         self._outcome: Closed | None = None
         self._dtls = Dtls(worker.certificate, self._send_dtls, self._keyed, self._dtls_changed)
         self.plane.order(seat.OpenTransport(transport_id, credentials))
@@ -116,7 +111,7 @@ class WebRtcTransport:
         )
         if negotiated.type != "simple":
             raise UnsupportedCodec(f"this packet plane forwards one stream a producer, not {negotiated.type}")
-        self._check_streams_free(negotiated.rtp_parameters)
+        streams.check_free(negotiated.rtp_parameters, self.producers.values())
         order = streams.add_producer(self.id, producer_id, kind, negotiated, paused)
         self._cname = (
             self._cname or negotiated.rtp_parameters["rtcp"].get("cname") or random_numbers.cname(self._random)
@@ -141,7 +136,7 @@ class WebRtcTransport:
             raise InvalidState(
                 f"no producer {producer_id}" if producer is None else f"consumer {consumer_id} exists already"
             )
-        params = self._consumer_parameters(producer, rtp_capabilities)
+        params = streams.consumed(producer.consumable, rtp_capabilities, self._free_ssrc, mid=str(self._next_mid))
         sequences = (random_numbers.first_sequence(self._random), random_numbers.first_sequence(self._random))
         order = streams.add_consumer(
             self.id, consumer_id, producer_id, params, first_sequences=sequences, paused=paused
@@ -152,24 +147,12 @@ class WebRtcTransport:
         self.plane.order(order)
         return consumer
 
-    def _consumer_parameters(self, producer: Producer, rtp_capabilities: RtpCapabilities) -> RtpParametersJson:
-        caps = rtp_capabilities.as_json()
-        extensions = caps.get("headerExtensions")
-        if isinstance(extensions, list):
-            wanted: list[JsonValue] = [
-                e for e in extensions if isinstance(e, dict) and e.get("uri") not in NOT_TO_CONSUMERS
-            ]
-            caps = {**caps, "headerExtensions": wanted}
-        params = ortc.consumer_rtp_parameters(producer.consumable, caps, self._free_ssrc)
-        return {**params, "mid": str(self._next_mid)}
-
     def _free_ssrc(self) -> int:
-        """Draw an ssrc whose successor, its retransmissions', is free on this transport too."""
-        encodings = (each.rtp_parameters.encodings or [] for each in self.consumers.values())
-        taken = {encoding.ssrc or 0 for some in encodings for encoding in some}
+        """Draw an ssrc that, with its successor for retransmissions, was never sent with under this transport's keys."""
         while True:
             drawn = random_numbers.ssrc(self._random)
-            if taken.isdisjoint((drawn - 1, drawn, drawn + 1)):
+            if self._sent_ssrcs.isdisjoint((drawn, drawn + 1)):
+                self._sent_ssrcs |= {drawn, drawn + 1}
                 return drawn
 
     def close(self) -> Closed:
@@ -271,16 +254,6 @@ class WebRtcTransport:
     def _check_open(self) -> None:
         if self.closed:
             raise InvalidState(f"transport {self.id} is closed")
-
-    def _check_streams_free(self, params: RtpParametersJson) -> None:
-        """Refuse what would make packets ambiguous on this transport (RFC 8843 §9.2)."""
-        for producer in self.producers.values():
-            other = producer.rtp_parameters
-            taken = {each.ssrc for each in other.encodings or []} | {e.rtx.ssrc for e in other.encodings or [] if e.rtx}
-            if not taken.isdisjoint(streams.ssrcs(params)):
-                raise InvalidRtpParameters(f"an ssrc is used by producer {producer.id} already")
-            if other.mid and other.mid == params.get("mid"):
-                raise InvalidRtpParameters(f"mid {other.mid} is used by producer {producer.id} already")
 
 
 def _ice_parameters(credentials: seat.IceCredentials) -> IceParameters:

@@ -1,4 +1,5 @@
-"""What is on the wire: bytes to values and back, for planes, tests and generators of load. No state, no clock, no policy.
+"""RTP's formats and its bookkeeping, for planes, tests and generators of load: bytes to values and back (`rtp`, `rtcp`, `stun`,
+`payload`, `transport_cc`), sealing (`srtp`), and what RFC 3550 counts (`reception`). No clock, no policy: that is the planes'.
 
 What a stranger sent never raises: it comes out as None, or as fewer values.
 """

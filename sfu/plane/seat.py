@@ -168,22 +168,10 @@ class RequestKeyFrame:
     producer: ProducerId
 
 
-Order = (
-    OpenTransport
-    | RestartIce
-    | CloseTransport
-    | SecureTransport
-    | SendDatagram
-    | AddProducer
-    | PauseProducer
-    | ResumeProducer
-    | RemoveProducer
-    | AddConsumer
-    | PauseConsumer
-    | ResumeConsumer
-    | RemoveConsumer
-    | RequestKeyFrame
-)
+TransportOrder = OpenTransport | RestartIce | CloseTransport | SecureTransport | SendDatagram
+ProducerOrder = AddProducer | PauseProducer | ResumeProducer | RemoveProducer
+ConsumerOrder = AddConsumer | PauseConsumer | ResumeConsumer | RemoveConsumer
+Order = TransportOrder | ProducerOrder | ConsumerOrder | RequestKeyFrame
 
 
 @dataclass(frozen=True, slots=True)

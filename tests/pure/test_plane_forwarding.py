@@ -364,14 +364,29 @@ def test_what_was_removed_is_neither_forwarded_nor_answered() -> None:
     assert left == [{}] * 5
 
 
-def test_a_peers_ssrcs_are_bounded() -> None:
+def test_a_peers_ssrcs_are_bounded_and_a_stream_of_ours_never_loses_its_state() -> None:
     plane, publisher, viewer = call()
+    publisher.frames(65530, 10)
     for ssrc in range(10_000, 11_100):
         publisher.media(1, ssrc=ssrc, extensions=())
     srtp = plane.core.transports[publisher.name].srtp
     assert srtp is not None
-    assert len(srtp._ssrcs) == 1024
-    assert viewer.packets == []
+    assert len(srtp.ssrcs) == 1024
+    publisher.media(65540)
+    assert len(viewer.packets) == 11
+
+
+def test_streams_that_come_and_go_leave_nothing_behind_in_the_keys() -> None:
+    plane, publisher, viewer = call()
+    publisher.frames(1, 3)
+    for number in range(3000):
+        viewer.consume(f"c{number}", "producer", ssrc=10_000 + 2 * number, rtx_ssrc=10_001 + 2 * number)
+        publisher.media(4 + number, KEY_FRAME)
+        plane.order(seat.RemoveConsumer(f"c{number}"))
+    viewer.packets.clear()
+    publisher.media(4000, KEY_FRAME)
+    assert len(viewer.packets) == 1
+    assert len(plane.core.transports[viewer.name].outbounds) == 1
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -5,7 +5,7 @@ import inspect
 from aiortc import rtcdtlstransport
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 
-from sfu.plane.reference.srtp import PROFILES
+from sfu.packets.srtp import PROFILES
 from sfu.webrtc import Certificate
 
 

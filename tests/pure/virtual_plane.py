@@ -7,9 +7,9 @@ from aioice.stun import Class, Message, Method, parse_message
 from contracts.ids import ConsumerId, ProducerId, TransportId
 from contracts.rtp import Kind
 from sfu.packets import rtcp, rtp
+from sfu.packets.srtp import Srtp
 from sfu.plane import seat
 from sfu.plane.reference.core import Core
-from sfu.plane.reference.srtp import Srtp
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 ORIENTATION = "urn:3gpp:video-orientation"
@@ -70,7 +70,7 @@ class Client:
     def secure(self) -> None:
         """Give both ends their keys."""
         ours, theirs = self.name.encode().ljust(28, b"o"), self.name.encode().ljust(28, b"t")
-        self._srtp = Srtp(seat.SecureTransport(self.name, PROFILE, theirs, ours))
+        self._srtp = Srtp(seat.SecureTransport(self.name, PROFILE, theirs, ours), streams=())
         self.plane.order(seat.SecureTransport(self.name, PROFILE, ours, theirs))
 
     def moved(self, port: int) -> None:

@@ -7,12 +7,12 @@ and dropped at most; an exception is a bug of ours, for the caller to count.
 from collections.abc import Callable
 
 from contracts.ids import ConsumerId, ProducerId, TransportId
+from sfu.packets.srtp import Srtp
 from sfu.packets.stun import addressee, parse_check
 from sfu.plane import seat
 from sfu.plane.reference.ice import Address
 from sfu.plane.reference.inbound import SILENCE, Inbound
 from sfu.plane.reference.outbound import Outbound
-from sfu.plane.reference.srtp import Srtp
 from sfu.plane.reference.transport import Transport
 from sfu.plane.reference.twcc import INTERVAL
 
@@ -91,7 +91,7 @@ class Core:
                 for fragment in self.transports.pop(name).ice.fragments():
                     self._by_fragment.pop(fragment, None)
             case seat.SecureTransport(name):
-                self.transports[name].srtp = Srtp(order)
+                self.transports[name].srtp = Srtp(order, self.transports[name].inbounds)
                 for consumer, source in self.transports[name].outbounds.values():
                     self._begin(consumer, source, now)
             case seat.SendDatagram(name, data):
@@ -104,9 +104,7 @@ class Core:
             case _:
                 self._consumer(order, now)
 
-    def _producer(
-        self, order: seat.AddProducer | seat.RemoveProducer | seat.PauseProducer | seat.ResumeProducer
-    ) -> None:
+    def _producer(self, order: seat.ProducerOrder) -> None:
         match order:
             case seat.AddProducer():
                 transport = self.transports[order.transport]
@@ -120,9 +118,7 @@ class Core:
                 stream = self.producers.pop(name)
                 self.transports[stream.order.transport].remove(stream)
 
-    def _consumer(
-        self, order: seat.AddConsumer | seat.RemoveConsumer | seat.PauseConsumer | seat.ResumeConsumer, now: float
-    ) -> None:
+    def _consumer(self, order: seat.ConsumerOrder, now: float) -> None:
         if isinstance(order, seat.AddConsumer):
             transport, source = self.transports[order.transport], self.producers[order.producer]
             added = Outbound(order, dict(source.order.extensions), source.order.kind == "video", transport.send_rtp)
@@ -134,8 +130,9 @@ class Core:
         consumer = self.consumers[order.consumer]
         source = self.producers[consumer.order.producer]
         if isinstance(order, seat.RemoveConsumer):
-            del self.consumers[order.consumer], self.transports[consumer.order.transport].outbounds[consumer.order.ssrc]
+            del self.consumers[order.consumer]
             source.outbounds.remove(consumer)
+            self.transports[consumer.order.transport].drop(consumer)
             return
         consumer.paused = isinstance(order, seat.PauseConsumer)
         self._begin(consumer, source, now)

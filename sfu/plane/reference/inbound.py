@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from sfu.packets import rtcp
 from sfu.packets.payload import begins_key_frame, recognizable
+from sfu.packets.reception import Reception
 from sfu.packets.rtp import RtpPacket
 from sfu.plane.reference.keyframe import KeyFrameRequests
 from sfu.plane.reference.nack import NackGenerator
 from sfu.plane.reference.outbound import Arrival, Outbound
-from sfu.plane.reference.reception import Reception
 from sfu.plane.seat import AddProducer, StreamStats
 
 SILENCE = 2.0
@@ -42,19 +42,19 @@ class Inbound:
 
     def receive(self, packet: RtpPacket, now: float) -> None:
         """Take a packet of the stream or of its retransmissions."""
+        if packet.ssrc != self.ssrc:
+            codec = self._rtx.get(packet.payload_type)
+            extended = self._unwrap(packet, codec.payload_type) if codec else None
+        else:
+            codec = self._codecs.get(packet.payload_type)
+            extended = (
+                self._reception.received(packet.sequence, packet.timestamp, codec.clock_rate, now) if codec else None
+            )
+            self.stats.packets_discarded += extended is None
+        if codec is None or extended is None:
+            return
         self.stats.packet_count += 1
         self.stats.byte_count += len(packet.payload)
-        codec = (
-            self._codecs.get(packet.payload_type) if packet.ssrc == self.ssrc else self._rtx.get(packet.payload_type)
-        )
-        extended: int | None = None
-        if codec and packet.ssrc == self.ssrc:
-            extended = self._reception.received(packet.sequence, packet.timestamp, codec.clock_rate, now)
-        elif codec and len(packet.payload) >= 2:
-            extended = self._unwrap(packet, codec.payload_type)
-        if codec is None or extended is None:
-            self.stats.packets_discarded += 1
-            return
         self.heard_at = now
         key_frame = begins_key_frame(codec.mime_type, packet.payload)
         if self.paused:
@@ -83,7 +83,7 @@ class Inbound:
         self.stats.packets_retransmitted += 1
         packet.sequence = int.from_bytes(packet.payload[:2], "big")
         extended = self._reception.extend(packet.sequence)
-        if extended not in self._nack.missing:
+        if len(packet.payload) < 2 or extended not in self._nack.missing:
             return None
         packet.payload, packet.payload_type = packet.payload[2:], payload_type
         self.stats.packets_repaired += 1

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from sfu.packets import rtcp, rtp
 from sfu.plane.reference.history import History
 from sfu.plane.seat import AddConsumer, StreamStats
+from sfu.supported import MID
 
-MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 VIDEO_AGE, AUDIO_AGE = 2.0, 1.0
 MAX_JUMP = 3000
 UNMEASURED = 0.05

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from contracts.ids import TransportId
 from sfu.packets import rtcp, rtp
+from sfu.packets.srtp import Srtp
 from sfu.plane.reference.ice import Address, IceLite
 from sfu.plane.reference.inbound import Inbound
-from sfu.plane.reference.outbound import MID, Outbound
-from sfu.plane.reference.srtp import Srtp
+from sfu.plane.reference.outbound import Outbound
 from sfu.plane.reference.twcc import TransportCc
 from sfu.plane.seat import IceCredentials, StreamSilent, StreamStarted, TransportStats
+from sfu.supported import MID, TRANSPORT_WIDE_CC
 
-TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 Emit = Callable[[StreamStarted | StreamSilent], None]
 
 
@@ -24,7 +24,7 @@ class Transport:
         self.name, self.ice, self.stats = name, IceLite(ice), TransportStats()
         self.srtp: Srtp | None = None
         self.outbounds: dict[int, tuple[Outbound, Inbound]] = {}
-        self._inbounds: dict[int, Inbound] = {}
+        self.inbounds: dict[int, Inbound] = {}
         self._mids: dict[str, Inbound] = {}
         self._mid_id: int | None = None
         self._transport_cc_id: int | None = None
@@ -34,17 +34,25 @@ class Transport:
     def add(self, stream: Inbound) -> None:
         """Tell this stream's packets apart from now on."""
         order = stream.order
-        self._inbounds.update((ssrc, stream) for ssrc in (order.ssrc, order.rtx_ssrc) if ssrc is not None)
+        self.inbounds.update((ssrc, stream) for ssrc in (order.ssrc, order.rtx_ssrc) if ssrc is not None)
         if order.mid is not None:
             self._mids[order.mid] = stream
             self._mid_id = order.extensions.get(MID, self._mid_id)
         if order.transport_cc:
-            self._transport_cc_id = order.extensions.get(TRANSPORT_CC, self._transport_cc_id)
+            self._transport_cc_id = order.extensions.get(TRANSPORT_WIDE_CC, self._transport_cc_id)
 
     def remove(self, stream: Inbound) -> None:
         """Forget a stream."""
-        self._inbounds = {ssrc: each for ssrc, each in self._inbounds.items() if each is not stream}
+        for ssrc in [ssrc for ssrc, each in self.inbounds.items() if each is stream]:
+            del self.inbounds[ssrc]
         self._mids = {mid: each for mid, each in self._mids.items() if each is not stream}
+
+    def drop(self, outbound: Outbound) -> None:
+        """Send nothing more of a stream."""
+        del self.outbounds[outbound.order.ssrc]
+        for ssrc in (outbound.order.ssrc, outbound.order.rtx_ssrc):
+            if self.srtp and ssrc is not None:
+                self.srtp.sent_last(ssrc)
 
     def send(self, datagram: bytes) -> None:
         """Send to the selected 5-tuple, if there is one."""
@@ -89,7 +97,7 @@ class Transport:
             if wide is not None and len(wide) == 2:
                 self._transport_cc.received(int.from_bytes(wide, "big"), now)
                 self._media_ssrc = packet.ssrc
-        stream = self._inbounds.get(packet.ssrc) or self._latch(packet)
+        stream = self.inbounds.get(packet.ssrc) or self._latch(packet)
         if stream is None:
             return False
         if packet.ssrc == stream.ssrc:
@@ -107,16 +115,16 @@ class Transport:
         stream = self._mids.get(mid.decode("ascii", "replace")) if mid else None
         if stream is None or not stream.latch(packet):
             return None
-        self._inbounds[packet.ssrc] = stream
+        self.inbounds[packet.ssrc] = stream
         return stream
 
     def _rtcp(self, packet: rtcp.Rtcp, now: float) -> None:
         if isinstance(packet, rtcp.Goodbye):
-            for stream in dict.fromkeys(self._inbounds[ssrc] for ssrc in packet.ssrcs if ssrc in self._inbounds):
+            for stream in dict.fromkeys(self.inbounds[ssrc] for ssrc in packet.ssrcs if ssrc in self.inbounds):
                 self._silence(stream, goodbye=True)
         elif isinstance(packet, rtcp.SenderReport):
-            if packet.ssrc in self._inbounds and self._inbounds[packet.ssrc].ssrc == packet.ssrc:
-                self._inbounds[packet.ssrc].sender_reported(packet, now)
+            if packet.ssrc in self.inbounds and self.inbounds[packet.ssrc].ssrc == packet.ssrc:
+                self.inbounds[packet.ssrc].sender_reported(packet, now)
         elif packet.ssrc in self.outbounds:
             self._feedback(packet, *self.outbounds[packet.ssrc], now)
 
@@ -146,7 +154,7 @@ class Transport:
     def every_second(self, now: float, silence: float) -> None:
         """Send this second's reports; notice streams that fell silent."""
         reports = []
-        for stream in dict.fromkeys(self._inbounds.values()):
+        for stream in dict.fromkeys(self.inbounds.values()):
             if stream.heard_at is not None and now - stream.heard_at > silence:
                 self._silence(stream, goodbye=False)
             reports.append(stream.report(now))

@@ -81,4 +81,5 @@ class Reception:
         last_report, at = self._sender_report or (0, now)
         lost = max(-0x800000, min(0x7FFFFF, self.lost))
         delay = min(0xFFFFFFFF, int((now - at) * 65536))
-        return Report(ssrc, self.fraction_lost, lost, self.highest & 0xFFFFFFFF, self.jitter, last_report, delay)
+        highest = self.highest - 0x10000 & 0xFFFFFFFF  # the first packet is of cycle 0 for the sender
+        return Report(ssrc, self.fraction_lost, lost, highest, self.jitter, last_report, delay)
