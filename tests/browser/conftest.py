@@ -66,14 +66,17 @@ class Call:
                 raise
 
     async def close(self) -> None:
-        """Close all pages and end the meeting."""
+        """Close all pages and end the meeting; no page may have failed in silence."""
+        logs: list[str] = []
         for page in self.pages:
             try:
+                logs += await page.ask("logs")
                 await page.close()
             except BrowserError:
                 continue  # the test closed it
         await self.end()
         await self.admin.close()
+        assert [line for line in logs if line.startswith("uncaught")] == []
 
 
 @pytest.fixture

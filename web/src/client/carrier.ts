@@ -29,6 +29,9 @@ export interface CarrierOptions {
   onOver: (problem: Problem) => void;
 }
 
+/** How long a transport may be disconnected before its server is asked after: a server's lease lasts 5 s. */
+const SILENT_MS = 4_000;
+
 export class Carrier {
   #transport: types.Transport | undefined;
   #dirty = false;
@@ -129,6 +132,7 @@ export class Carrier {
   #stateChanged(transport: types.Transport, state: types.ConnectionState): void {
     if (transport !== this.#transport) return;
     if (state === "connected") this.#unreachable = false;
+    if (state === "disconnected") void this.#askAfter(transport);
     if (state === "failed" || state === "closed") {
       this.#unreachable = true;
       const { direction } = this.cargo;
@@ -136,6 +140,13 @@ export class Carrier {
       this.restart();
     }
     this.options.onState();
+  }
+
+  /** A transport that stays silent may have lost its server: asking for the seat finds out sooner than ICE gives up. */
+  async #askAfter(transport: types.Transport): Promise<void> {
+    await wait(SILENT_MS, this.#closed.signal);
+    const silent = transport === this.#transport && transport.connectionState === "disconnected";
+    if (silent && !this.#closed.signal.aborted) await this.#renewSeat();
   }
 
   async #failed(problem: Problem): Promise<void> {
@@ -147,7 +158,8 @@ export class Carrier {
     this.options.onState();
     if (!problem.transportGone) this.options.onProblem(problem);
     await this.#pause();
-    if (this.#failures > 1 && !this.#closed.signal.aborted) await this.#renewSeat();
+    const doubtful = this.#failures > 1 || problem.code === "media_server_unavailable";
+    if (doubtful && !this.#closed.signal.aborted) await this.#renewSeat();
   }
 
   /** Joining again tells whether the seat still stands, and has the meeting placed anew if its server died. */

@@ -32,8 +32,9 @@ export class Api {
     return this.#repeated("GET", path, token, undefined, signal);
   }
 
-  post<T = void>(path: string, token: string, body: object = {}, signal?: AbortSignal): Promise<T> {
-    return this.#repeated("POST", path, token, body, signal);
+  /** `patience` in milliseconds, in place of the usual one. */
+  post<T = void>(path: string, token: string, body: object = {}, signal?: AbortSignal, patience?: number): Promise<T> {
+    return this.#repeated("POST", path, token, body, signal, patience);
   }
 
   delete(path: string, token: string, signal?: AbortSignal): Promise<void> {
@@ -54,11 +55,18 @@ export class Api {
     return response.body;
   }
 
-  async #repeated<T>(method: string, path: string, token: string, body: object | undefined, signal?: AbortSignal): Promise<T> {
+  async #repeated<T>(
+    method: string,
+    path: string,
+    token: string,
+    body?: object,
+    signal?: AbortSignal,
+    patience = this.#patience,
+  ): Promise<T> {
     const headers: Record<string, string> = authorization(token);
     if (method === "POST") headers["Idempotency-Key"] = randomId();
     if (body) headers["Content-Type"] = "application/json";
-    const until = Date.now() + this.#patience;
+    const until = Date.now() + patience;
     for (let tries = 0; ; tries += 1) {
       try {
         return await this.#once<T>(method, path, headers, body, signal);

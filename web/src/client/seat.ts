@@ -13,6 +13,9 @@ export interface Seating {
   displayName?: string;
 }
 
+/** Milliseconds that a transport is asked for before the seat itself is in doubt: only joining again moves a meeting. */
+const RECREATE_MS = 3_000;
+
 /** Make sure that the meeting runs; that it does so with other settings is as good. */
 export async function createMeeting(api: Api, token: string, meetingId: string, capacity?: Capacity): Promise<void> {
   try {
@@ -24,6 +27,7 @@ export async function createMeeting(api: Api, token: string, meetingId: string, 
 
 export class Seat {
   token = "";
+  #renewing: Promise<Joined> | undefined;
 
   constructor(
     private readonly api: Api,
@@ -41,7 +45,8 @@ export class Seat {
 
   /** Join again as the same instance: keeps the seat, renews the token, and has a meeting whose server died placed anew. */
   renew(): Promise<Joined> {
-    return this.join(this.token);
+    this.#renewing ??= this.join(this.token).finally(() => (this.#renewing = undefined));
+    return this.#renewing;
   }
 
   details(signal: AbortSignal): Promise<Details> {
@@ -62,7 +67,7 @@ export class Seat {
   }
 
   recreateTransport(direction: Direction, signal: AbortSignal): Promise<TransportRecreated> {
-    return this.#post("/transports", { direction }, signal);
+    return this.#post("/transports", { direction }, signal, RECREATE_MS);
   }
 
   connectTransport(transport: string, dtlsParameters: types.DtlsParameters): Promise<void> {
@@ -101,7 +106,7 @@ export class Seat {
     return `${this.#meeting}/participants/${encodeURIComponent(this.of.participantId)}`;
   }
 
-  #post<T>(path: string, body: object = {}, signal?: AbortSignal): Promise<T> {
-    return this.api.post(this.#own + path, this.token, body, signal);
+  #post<T>(path: string, body: object = {}, signal?: AbortSignal, patience?: number): Promise<T> {
+    return this.api.post(this.#own + path, this.token, body, signal, patience);
   }
 }
