@@ -39,11 +39,18 @@ def up(
 
 
 async def _until_signal(host: str, port: int) -> None:
-    """Run `_Up` as a task that a signal cancels, so that it stops in order wherever it is."""
+    """Run `_Up` as a task that the first signal cancels, so that it stops in order wherever it is; more are ignored."""
     check_base(port)
+    loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(_Up(RunDirectory.of_up(), host, port).run())
+
+    def stop() -> None:
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, lambda: None)
+        task.cancel()
+
     for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop)
     with contextlib.suppress(asyncio.CancelledError):
         await task
 

@@ -1,5 +1,7 @@
 """What `up` shows while it works: a line per finished step with its time, a spinner for what is under way."""
 
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +12,20 @@ from rich.text import Text
 _COLOURS = ("cyan", "magenta", "yellow", "blue", "green", "bright_red")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on in silence when nobody reads any more (`make up | head`): what runs is not ended by that."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 class Progress:
     """Prints to the terminal; without a terminal the same lines, plain."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
+        self.console = _Console(highlight=False, soft_wrap=True)
         self._colour_of: dict[str, str] = {}
 
     def done(self, what: str, seconds: float) -> None:
