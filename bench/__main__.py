@@ -33,7 +33,7 @@ async def measure(parts: list[str], console: Console) -> list[Measure]:
                         case "disk":
                             found += measure_disk(system.folder)
                         case "bus":
-                            found += await measure_bus(system.gateway_amqp, system.kendra_amqp)
+                            found += await measure_bus(system.amqp)
                         case "flows":
                             found += await measure_flows(client)
                         case "joins":

@@ -12,15 +12,16 @@ from services.bus import Bus, Call
 TEXT = "x" * 600
 
 
-async def measure_bus(asker_url: str, server_url: str) -> list[Measure]:
+async def measure_bus(url: str) -> list[Measure]:
     """Ask alone, then as fast as 32 callers can."""
     server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.bus_server", server_url, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "bench.bus_server", url, stdout=asyncio.subprocess.PIPE
     )
-    bus = Bus(asker_url, "gateway", "bench")
+    bus = Bus(url, "gateway", "bench")
     try:
         assert server.stdout is not None
-        await asyncio.wait_for(server.stdout.readline(), 20)
+        if not await asyncio.wait_for(server.stdout.readline(), 20):
+            raise RuntimeError("the answering side did not start")
         await bus.start()
 
         async def ask(_: int) -> object:
@@ -36,7 +37,8 @@ async def measure_bus(asker_url: str, server_url: str) -> list[Measure]:
         )
     finally:
         await bus.stop()
-        server.kill()
+        if server.returncode is None:
+            server.kill()
         await server.wait()
     return [
         Measure("bus: ask and reply alone, p50", percentile(alone, 0.5), "ms"),

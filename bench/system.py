@@ -20,7 +20,7 @@ from services.cli.stack.system import Frontend, MediaServer, System, processes
 TENANT, KEY, SECRET = "bench", "bench-key", "a secret of the key that benchmarks use"
 CLUSTER_SECRET = "a cluster secret that only benchmarks use"
 ROOM = {"DOORDARSHAN_CAPACITY": "1000000"}
-UNLIMITED = {"DOORDARSHAN_RATE_PER_KEY": "1000000/second", "DOORDARSHAN_RATE_PER_ADDRESS": "1000000/second"}
+UNLIMITED = {"DOORDARSHAN_RATE_LIMIT_KEY": "1000000/second", "DOORDARSHAN_RATE_LIMIT_PARTICIPANT": "1000000/second"}
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,7 @@ class Measured:
     """What the benchmarks need of it."""
 
     url: str
-    gateway_amqp: str
-    kendra_amqp: str
+    amqp: str
     folder: Path
     _services: PrivateServices
     _running: Running
@@ -51,9 +50,10 @@ class Measured:
 async def measured_system() -> AsyncIterator[Measured]:
     """Start it, fresh; stop it on the way out."""
     path = PROJECT / ".run" / "bench"
-    rmtree(path, ignore_errors=True)
     run = RunDirectory(path)
     run.hold()
+    for old in ("postgres", "rabbitmq", "redis", "log"):
+        rmtree(path / old, ignore_errors=True)
     services = PrivateServices(run, ServicePorts.free(), durable=True, given={})
     ports, media = free_ports(5), free_ports(2, SOCK_DGRAM)
     plan = System(
@@ -69,9 +69,8 @@ async def measured_system() -> AsyncIterator[Measured]:
         await services.start()
         owner = services.addresses("tool").postgres
         migrate_database(owner)
-        put_key(owner, CLUSTER_SECRET, TENANT, KEY, SECRET, tuple(Grant))
+        put_key(owner, CLUSTER_SECRET, TENANT, KEY, secret=SECRET, grants=tuple(Grant))
         stack.push_async_callback(running.stop_all)
         await running.start_all()
-        yield Measured(
-            plan.url, services.addresses("gateway").amqp, services.addresses("kendra").amqp, path, services, running
-        )
+        assert services.rabbitmq is not None
+        yield Measured(plan.url, services.rabbitmq.url("administrator"), path, services, running)
