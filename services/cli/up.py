@@ -6,6 +6,7 @@ the schema, the processes side by side, the demo link; then whatever dies is sta
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from functools import partial
@@ -15,7 +16,7 @@ from cyclopts import Parameter
 
 from services.cli.demo import cluster_secret, demo_link
 from services.cli.schema import migrate_database
-from services.cli.stack.certificate import self_signed
+from services.cli.stack.certificate import CERTIFICATE, certificate_for
 from services.cli.stack.follow import Follower
 from services.cli.stack.host import LOOPBACK, address_of
 from services.cli.stack.ports import BASE, ServicePorts, check_base
@@ -104,8 +105,8 @@ class _Up:
 
     def _system(self) -> System:
         base = self._port
-        secure = self._address != LOOPBACK
-        certificate, key = self_signed(self._run_directory.path / "tls", self._host) if secure else (None, None)
+        tls = self._run_directory.path / "tls"
+        certificate, key = certificate_for(self._host, tls, secure=self._address != LOOPBACK)
         return System(
             gateways=[Frontend("gateway", base + 1, http_port=base)],
             kendras=[Frontend("kendra", base + 2)],
@@ -119,7 +120,7 @@ class _Up:
     def _welcome(self, link: str, seconds: float) -> None:
         self._progress.say(f"\nReady after {seconds:.1f} s. Open this in two tabs:\n", "bold")
         self._progress.link(link)
-        if self._address != LOOPBACK:
+        if self._address != LOOPBACK and CERTIFICATE not in os.environ:
             self._progress.say("\nThe certificate is self-signed: the browser asks once whether to go on.", "dim")
         logs = self._run_directory.logs
         self._progress.say(f"\nLogs follow, and are kept in {logs}. Ctrl-C stops everything.\n", "dim")

@@ -1,4 +1,7 @@
-"""A self-signed certificate for one address, so that a browser gives its camera to a page that is not on loopback."""
+"""The gateway's certificate: the one that is named, else a self-signed one for an address that is not loopback.
+
+A browser gives its camera to secure pages only, and 127.0.0.1 counts as one.
+"""
 
 import datetime
 import ipaddress
@@ -10,7 +13,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from services.cli.stack.errors import CannotRun
+
 _VALID = datetime.timedelta(days=365)
+
+
+CERTIFICATE, KEY = "DOORDARSHAN_TLS_CERTIFICATE", "DOORDARSHAN_TLS_KEY"
+
+
+def certificate_for(host: str, directory: Path, *, secure: bool) -> tuple[Path | None, Path | None]:
+    """Return (certificate, key) to serve HTTPS with, or (None, None). Raises CannotRun when only one is named, or not there."""
+    named = [os.environ.get(name) for name in (CERTIFICATE, KEY)]
+    if any(named):
+        if not all(path and Path(path).is_file() for path in named):
+            raise CannotRun(f"{CERTIFICATE} and {KEY} must both name a file")
+        return Path(named[0] or ""), Path(named[1] or "")
+    return self_signed(directory, host) if secure else (None, None)
 
 
 def self_signed(directory: Path, host: str) -> tuple[Path, Path]:
