@@ -109,7 +109,7 @@ def write_sender_report(clock: SenderReport, packets: int, octets: int, cname: s
     """Write a sender report and its CNAME, as a compound."""
     counts = (packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
     report = struct.pack("!IQIII", clock.ssrc, clock.ntp, clock.timestamp, *counts)
-    name = cname.encode()[:255]
+    name = cname.encode("utf-8", "replace")[:255]
     chunk = struct.pack("!IBB", clock.ssrc, 1, len(name)) + name + b"\0"
     return _write(0, SR, report) + _write(1, SDES, chunk + bytes(-len(chunk) % 4))
 

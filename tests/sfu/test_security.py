@@ -95,3 +95,16 @@ async def test_connect_without_a_fingerprint_that_can_be_verified_is_refused(fin
         with pytest.raises(InvalidRtpParameters):
             await transport.connect(DtlsParameters(fingerprints=fingerprints))
         assert transport.dtls_state == "new"
+
+
+async def test_a_peer_that_never_finishes_its_handshake_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sfu.transport.HANDSHAKE_TIMEOUT", 0.2)
+    async with room() as here:
+        reasons: list[str] = []
+        transport, peer = here.transport(), Peer()
+        here.peers.append(peer)
+        transport.on_closed = lambda _transport, reason: reasons.append(reason)
+        await transport.connect(peer.dtls_parameters)
+        await peer.connect_ice(transport.ice_parameters, transport.ice_candidates)
+        await until(lambda: reasons == ["dtls_failed"])
+        assert transport.closed

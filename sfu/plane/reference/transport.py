@@ -112,7 +112,7 @@ class Transport:
 
     def _latch(self, packet: rtp.RtpPacket) -> Inbound | None:
         mid = packet.extension(self._mid_id) if self._mid_id is not None else None
-        stream = self._mids.get(mid.decode("ascii", "replace")) if mid else None
+        stream = self._mids.get(mid.decode("utf-8", "replace")) if mid else None
         if stream is None or not stream.latch(packet):
             return None
         self.inbounds[packet.ssrc] = stream
