@@ -1,10 +1,11 @@
-"""Around every request: one time budget, one log line, one measurement, and the headers that every answer has.
+"""Around every request: one time budget, one measurement, a log line when it went badly, and the headers that every answer has.
 
 Whatever is broken, a client has an answer within 4.5 s: 504 when the outcome is unknown, never silence. What raises is logged
 here and answered as `internal`. An event stream leaves the budget when its answer begins.
 """
 
 import asyncio
+import logging
 import time
 
 import structlog
@@ -19,6 +20,9 @@ ANSWER_WITHIN = 4.5
 ASK_WITHIN = 4.3
 """Seconds after its arrival until which a request may wait for kendra; the rest is for the answer."""
 
+SLOW = 1.0
+"""Seconds from which on a request is worth a line in the log."""
+
 log = structlog.stdlib.get_logger("gateway")
 
 SECONDS = Histogram(
@@ -30,7 +34,7 @@ SECONDS = Histogram(
 
 
 class Observed:
-    """ASGI middleware, the outermost: measures and logs each request once, by the name of its flow, never by its path."""
+    """ASGI middleware, the outermost: measures each request once, by the name of its flow, never by its path."""
 
     def __init__(self, app: ASGIApp, hsts: bool) -> None:
         self._app, self._hsts = app, hsts
@@ -105,9 +109,9 @@ def _flow(scope: Scope) -> str:
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
+    """Measure a request; log it if it failed in here or took long. The rest is in the metrics, and in the log at debug."""
     flow = _flow(scope)
     SECONDS.labels(flow, str(status)).observe(seconds)
-    if flow == "none":
-        return
-    milliseconds = round(seconds * 1000, 1)
-    log.info("answered", flow=flow, status=status, ms=milliseconds, command_id=str(scope["state"].get("command_id")))
+    level = logging.WARNING if status >= 500 or seconds > SLOW else logging.DEBUG
+    command = str(scope["state"].get("command_id"))
+    log.log(level, "answered", flow=flow, status=status, ms=round(seconds * 1000, 1), command_id=command)

@@ -113,7 +113,9 @@ class Keys:
 
     async def start(self) -> None:
         """Make the pool; Postgres need not be there yet."""
-        self._pool = await asyncpg.create_pool(self._url, min_size=0, max_size=4, timeout=LOOK_UP, command_timeout=LOOK_UP)
+        self._pool = await asyncpg.create_pool(
+            self._url, min_size=0, max_size=4, timeout=LOOK_UP, command_timeout=LOOK_UP
+        )
 
     async def stop(self) -> None:
         """Close the pool."""
