@@ -8,10 +8,9 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Protocol, TypeVar
 
 import structlog
 import uvloop
@@ -23,40 +22,29 @@ from contracts.live import RelayEvents
 from services import log as logs
 from services.admin import Admin
 from services.bus import KENDRA_COMMANDS, Bus, Call, Serving, media_commands
-from services.bus.connection import LOST
 from services.media_server.burial import bury_earlier_boots, clear
-from services.media_server.closing import Closings
+from services.media_server.debts import Debts, look_at
 from services.media_server.flows.end_meeting import close_allocation
 from services.media_server.handlers import HANDLERS
 from services.media_server.lease import Lease
-from services.media_server.lines import Key, Lines
+from services.media_server.lines import Lines
 from services.media_server.metrics import Live
 from services.media_server.once import Once
-from services.media_server.recording import Recorder
+from services.media_server.patience import started, written
 from services.media_server.registry import Registry
 from services.media_server.reporting import Meter, Reporting
 from services.media_server.settings import Settings, new_boot
-from services.media_server.store import Allocated, Store
+from services.media_server.store import Allocated, Boots, Database, Store
 from services.media_server.world import World
 from sfu.worker import Worker, WorkerSettings
 
 SERVICE = "media"
 PREFETCH = 2_000
-AGAIN = 0.5
-DEBTS_EACH = 0.2
 FORGET_EACH = 600.0
 LAST_WORDS = 5.0
 RELAY_WITHIN = 2.0
 
 log = structlog.stdlib.get_logger("media server")
-
-
-class Startable(Protocol):
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-
-
-StartableT = TypeVar("StartableT", bound=Startable)
 
 
 class MediaServer:
@@ -70,23 +58,25 @@ class MediaServer:
         self._serving: Serving[World] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines = Lines()
-        self._store = Store.open(settings.postgres_url, settings.name, self.boot)
-        self._reports = Store.open(settings.postgres_url, settings.name, self.boot, connections=1)
-        registry = Registry()
+        self._database = Database.open(settings.postgres_url, settings.name, self.boot)
+        self._lease_database = Database.open(settings.postgres_url, settings.name, self.boot, connections=1)
+        self._boots = Boots(self._database)
+        registry, store = Registry(), Store(self._database)
+        self._debts = Debts(registry, store, self._lines, told=self._relay)
         self.world = World(
             server=settings.name,
             boot=self.boot,
             workers=workers,
             ice_servers=settings.ice_servers,
             registry=registry,
-            store=self._store,
-            recorder=Recorder(self._store),
-            closings=Closings(registry, self._store, write_soon=self._pay_soon, told=self._relay),
-            once=Once(self._store, self._lines, self._pay),
+            store=store,
+            recorder=self._debts.recorder,
+            closings=self._debts.closings,
+            once=Once(store, self._lines, self._debts.pay),
             lease=lease or Lease(),
         )
         self._reporting = Reporting(
-            self._reports,
+            Boots(self._lease_database),
             self.world.lease,
             Meter(workers),
             consuming=lambda: self._serving is not None and self._serving.consuming,
@@ -101,15 +91,15 @@ class MediaServer:
     async def start(self) -> None:
         """Begin to serve; returns when the earlier boots are buried. Waits for broker and database as long as it takes."""
         await self.admin.start()
-        await self._store.start()
-        await self._reports.start()
-        self._bus = await _up(lambda: Bus(self.settings.amqp_url, SERVICE, self._process))
-        self._serving = await _up(self._new_serving)
+        await self._database.start()
+        await self._lease_database.start()
+        self._bus = await started(lambda: Bus(self.settings.amqp_url, SERVICE, self._process))
+        self._serving = await started(self._new_serving)
         address, capacity = self.settings.address, self.settings.streams
-        await _again(partial(self._reports.register, address, capacity, self.settings.egress_limit))
+        await written(partial(self._boots.register, address, capacity, self.settings.egress_limit))
         self._spawn(self._reporting.keep())
-        await _again(partial(bury_earlier_boots, self._store, self._relay))
-        self._spawn(self._keep_paying())
+        await written(partial(bury_earlier_boots, self._boots, self._relay))
+        self._spawn(self._debts.keep_paying())
         self._spawn(self._keep_forgetting())
         log.info("media server runs", server=self.settings.name, boot=self.boot, address=self.settings.address)
 
@@ -125,14 +115,14 @@ class MediaServer:
         await self._cancel_tasks()
         with suppress(TimeoutError, KendraError):
             async with asyncio.timeout(LAST_WORDS):
-                await clear(self._store, self.boot, self._relay)
-                await self._store.unregister()
+                await clear(self._boots, self.boot, self._relay)
+                await self._boots.unregister()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._bus is not None:
             await self._bus.stop()
         await self.admin.stop()
-        await self._store.close()
-        await self._reports.close()
+        await self._database.close()
+        await self._lease_database.close()
 
     async def run(self) -> int:
         """Serve until told to stop; return the process's exit code."""
@@ -188,60 +178,15 @@ class MediaServer:
     def _close_unwanted(self, of: Allocated) -> None:
         log.info("closing an allocation that is not wanted any more", meeting=of.meeting, epoch=of.epoch)
         close = partial(close_allocation, of, self.world)
-        self._lines.put((of.tenant, of.meeting), close, always=True).add_done_callback(_look_at)
-
-    async def _pay(self, key: Key) -> None:
-        """Bring memory and rows of one meeting together. Raises Unavailable."""
-        await self.world.recorder.settle(key)
-        await self.world.closings.write(key)
-
-    def _pay_soon(self, key: Key) -> None:
-        self._lines.put(key, partial(self._pay, key), always=True).add_done_callback(_look_at)
-
-    async def _keep_paying(self) -> None:
-        while True:
-            await asyncio.sleep(DEBTS_EACH)
-            for key in {*self.world.recorder.in_doubt, *self.world.closings.unwritten}:
-                if self._lines.idle(key):
-                    self._pay_soon(key)
+        self._lines.put((of.tenant, of.meeting), close, always=True).add_done_callback(look_at)
 
     async def _keep_forgetting(self) -> None:
         while True:
             try:
-                await self._store.forget_handled()
+                await self.world.store.forget_handled()
             except Exception as error:
                 log.warning("old commands were not forgotten", error=str(error))
             await asyncio.sleep(FORGET_EACH)
-
-
-async def _up(build: Callable[[], StartableT]) -> StartableT:
-    """Return something started; build it anew until it does."""
-    while True:
-        thing = build()
-        try:
-            await thing.start()
-            return thing
-        except (*LOST, OSError, TimeoutError) as error:
-            log.warning("the broker is away", error=str(error) or type(error).__name__)
-            with suppress(*LOST, OSError, TimeoutError):
-                await thing.stop()
-        await asyncio.sleep(AGAIN)
-
-
-async def _again(work: Callable[[], Awaitable[None]]) -> None:
-    """Do it until the database lets us."""
-    while True:
-        try:
-            return await work()
-        except KendraError as error:
-            log.warning("the database is away", reason=error.reason)
-        await asyncio.sleep(AGAIN)
-
-
-def _look_at(done: asyncio.Future[None]) -> None:
-    """Log what no command's asker hears of. A database that is away is heard of elsewhere, and this is done again."""
-    if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, KendraError):
-        log.error("work of the server's own failed", exc_info=error)
 
 
 async def open_workers(settings: Settings) -> list[Worker]:

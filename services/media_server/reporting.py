@@ -12,7 +12,7 @@ import structlog
 
 from contracts.failure import KendraError
 from services.media_server.lease import Lease
-from services.media_server.store import Allocated, Load, NotRegistered, Store
+from services.media_server.store import Allocated, Boots, Load, NotRegistered
 from sfu.worker import Worker
 
 EACH = 1.0
@@ -41,14 +41,14 @@ class Meter:
 
 
 class Reporting:
-    """`store` has a connection of its own, so that no flow can keep the lease waiting.
+    """`boots` has a connection of its own, so that no flow can keep the lease waiting.
 
     `consuming` says whether the broker has us as a consumer; `unwanted` closes an allocation; `buried` ends the process.
     """
 
     def __init__(
         self,
-        store: Store,
+        boots: Boots,
         lease: Lease,
         meter: Meter,
         *,
@@ -56,7 +56,7 @@ class Reporting:
         unwanted: Callable[[Allocated], None],
         buried: Callable[[], None],
     ) -> None:
-        self._store, self._lease, self._meter = store, lease, meter
+        self._boots, self._lease, self._meter = boots, lease, meter
         self._consuming, self._unwanted, self._buried = consuming, unwanted, buried
 
     async def keep(self) -> None:
@@ -81,7 +81,7 @@ class Reporting:
         if not self._lease.heard(now, self._consuming()):
             log.warning("the broker has no consumer of this server, so its lease is not renewed")
             return
-        await self._store.renew(self._meter.load())
+        await self._boots.renew(self._meter.load())
         self._lease.renewed(now)
-        for of in await self._store.unwanted():
+        for of in await self._boots.unwanted():
             self._unwanted(of)

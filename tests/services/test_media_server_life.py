@@ -47,8 +47,8 @@ async def count(stage: Stage, table: str, **where: Any) -> int:
 async def crash(server: MediaServer) -> None:
     """End a server as kill -9 does, as far as one process can: nothing is written, nobody is told."""
     await server._cancel_tasks()
-    await server._store.close()
-    await server._reports.close()
+    await server._database.close()
+    await server._lease_database.close()
     assert server._serving
     assert server._bus
     await server._serving.stop(within=0)

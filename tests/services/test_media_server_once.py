@@ -264,7 +264,7 @@ async def test_a_commit_that_lands_after_its_connection_is_gone_is_found_out(sta
     id = uuid4()
     asked = asyncio.create_task(meeting.produce(transport.id, id=id))
     assert await eventually(lambda: backends(meeting, IN_COMMIT))
-    pool = meeting.server.world.store._pool
+    pool = meeting.server._database.pool
     for holder in pool._holders:
         if holder._con is not None and holder._in_use:
             holder._con.terminate()
