@@ -63,6 +63,7 @@ class _Up:
         self._run_directory = run
         self._address = address_of(host)
         self._host, self._port = host, port
+        self._secure = host not in (LOOPBACK, "localhost")  # a browser trusts these two without a certificate
         self._progress = Progress()
         self._services: PrivateServices | None = None
         self._running: Running | None = None
@@ -106,13 +107,14 @@ class _Up:
     def _system(self) -> System:
         base = self._port
         tls = self._run_directory.path / "tls"
-        certificate, key = certificate_for(self._host, tls, secure=self._address != LOOPBACK)
+        certificate, key = certificate_for(self._host, tls, secure=self._secure)
         return System(
             gateways=[Frontend("gateway", base + 1, http_port=base)],
             kendras=[Frontend("kendra", base + 2)],
             media_servers=[MediaServer(f"media-server-{n}", base + 2 + n, base + 9 + n) for n in (1, 2)],
             cluster_secret=cluster_secret(self._run_directory.secrets),
             host=self._address,
+            name=self._host,
             certificate=certificate,
             key=key,
         )
@@ -120,7 +122,7 @@ class _Up:
     def _welcome(self, link: str, seconds: float) -> None:
         self._progress.say(f"\nReady after {seconds:.1f} s. Open this in two tabs:\n", "bold")
         self._progress.link(link)
-        if self._address != LOOPBACK and CERTIFICATE not in os.environ:
+        if self._secure and CERTIFICATE not in os.environ:
             self._progress.say("\nThe certificate is self-signed: the browser asks once whether to go on.", "dim")
         logs = self._run_directory.logs
         self._progress.say(f"\nLogs follow, and are kept in {logs}. Ctrl-C stops everything.\n", "dim")

@@ -36,13 +36,18 @@ class Frontend:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Everything that decides what is started. `host` is what the gateway and the media servers bind and announce."""
+    """Everything that decides what is started.
+
+    `host` is the address that the gateway and the media servers bind and announce, `name` what clients call it (and the
+    certificate names), by default the address.
+    """
 
     gateways: Sequence[Frontend]
     kendras: Sequence[Frontend]
     media_servers: Sequence[MediaServer]
     cluster_secret: str
     host: str = "127.0.0.1"
+    name: str | None = None
     certificate: Path | None = None
     key: Path | None = None
     redis_prefix: str = ""
@@ -52,7 +57,7 @@ class System:
     def url(self) -> str:
         """Where clients reach the first gateway."""
         scheme = "https" if self.certificate else "http"
-        return f"{scheme}://{self.host}:{self.gateways[0].http_port}"
+        return f"{scheme}://{self.name or self.host}:{self.gateways[0].http_port}"
 
     def check_ports(self) -> None:
         """Raise PortTaken for the first port that somebody else uses."""
