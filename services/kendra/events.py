@@ -143,7 +143,7 @@ class Events:
     async def _relayed(self, of: LogKey) -> bool:
         """Relay one meeting; a failure is logged and answered with False, the next round tries again."""
         try:
-            async with _in_time(), self._slots:
+            async with self._slots, _in_time():
                 await self._relay(of)
         except KendraError as error:
             self._thought.pop(of, None)

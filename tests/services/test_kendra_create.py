@@ -11,6 +11,7 @@ from contracts.create_meeting import AllocateRouter
 from contracts.details import GetPlacement
 from contracts.end_meeting import CloseRouter, EndMeeting
 from contracts.failure import (
+    DeadlineExceeded,
     Forbidden,
     IdempotencyKeyReused,
     MediaServerUnavailable,
@@ -116,6 +117,18 @@ async def test_a_server_that_does_not_answer_is_passed_over_within_the_budget(st
     created = await stage.create("standup")
     assert created.media_server_id == "ms2"
     assert elapsed(began) < 4.0
+
+
+async def test_kendra_answers_within_its_budget_though_every_server_is_deaf(stage: Stage) -> None:
+    for number in range(4):
+        (await stage.server(f"ms{number}")).deaf.add(AllocateRouter)
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        await stage.create("standup", budget=6.0)
+    assert elapsed(began) < 4.3
+    assert sum((await booked(stage)).values()) == 16, (
+        "the meeting goes on wanting the last server, for the next create to ask"
+    )
 
 
 async def test_a_server_that_stopped_is_passed_over_at_once(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import pytest
 
@@ -27,6 +27,7 @@ from contracts.leave_meeting import KickParticipant, LeaveMeeting
 from contracts.meeting import Direction
 from contracts.producers import ListProducers
 from contracts.recreate_transport import RecreateTransport, ReplaceTransports
+from services.kendra.meeting import Meeting, event, fold
 from tests.eventually import eventually
 from tests.services.kendra_peers import ADMIN, FakeServer, Stage, holder, named, staged
 from tests.session import Broker, Cache, Database
@@ -256,6 +257,41 @@ async def test_details_of_a_meeting_are_one_snapshot_of_its_log(stage: Stage, se
         await stage.ask(GetMeeting(), "nowhere")
     with pytest.raises(Forbidden):
         await stage.ask(GetMeeting(), "standup", Actor(grants=(Grant.JOIN,)))
+
+
+async def test_each_answer_is_exactly_the_log_up_to_the_event_it_names(stage: Stage) -> None:
+    await stage.kendra()
+    await stage.server("ms1")
+    await stage.create("standup", participants=60)
+
+    async def come_and_go(name: str) -> list[tuple[int, set[str]]]:
+        seen = []
+        for instance in range(4):
+            joined = await stage.join("standup", name, str(instance), named(name))
+            seen.append((joined.last_event_id, {one.participant_id for one in joined.participants}))
+            details = await stage.ask(GetMeeting(), "standup")
+            seen.append((details.last_event_id, {one.participant_id for one in details.participants}))
+            if instance % 2:
+                await stage.ask(LeaveMeeting(), "standup", holder(joined))
+        return seen
+
+    seen = await asyncio.gather(*(come_and_go(f"p{n}") for n in range(12)))
+    rows = await stage.rows.fetch("select sequence, type, body from events order by sequence")
+    log = [(row["sequence"], event(row["type"], row["body"])) for row in rows]
+    for last, participants in (answer for answers in seen for answer in answers):
+        assert participants == set(fold(Meeting(), log[:last]).seats)
+
+
+async def test_a_repeat_reaches_the_media_server_under_the_same_id_with_the_clients_hash(
+    stage: Stage, server: FakeServer
+) -> None:
+    asha, command = holder(await stage.join("standup", "asha")), uuid4()
+    for _ in range(2):
+        await stage.ask(RECV, "standup", asha, id=command, hash="a" * 64)
+    calls = [call for order, call in server.asked if isinstance(order, ReplaceTransports)]
+    assert {call.command_id for call in calls} == {uuid5(command, "ReplaceTransports:1")}
+    assert {call.body_hash for call in calls} == {"a" * 64}
+    assert all(call.remaining() <= 1.5 for call in calls)
 
 
 async def test_nothing_can_be_done_in_a_meeting_that_ended(stage: Stage, server: FakeServer) -> None:

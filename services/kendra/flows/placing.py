@@ -1,6 +1,6 @@
 """Bringing a meeting to life: what create and join do until its router exists, or no media server is left."""
 
-from contracts.failure import MediaServerUnavailable
+from contracts.failure import DeadlineExceeded, MediaServerUnavailable
 from contracts.ids import MediaServerId
 from services.bus import Call
 from services.kendra.place import Place
@@ -9,15 +9,20 @@ from services.kendra.world import World
 _MOST_STEPS = 12
 """More changes than this under one command are somebody else's doing: let the caller try again."""
 
+_WORTH_ASKING = 0.2
+"""A server that got less time than this, seconds, has not refused."""
+
 
 async def live(place: Place, call: Call, world: World) -> Place:
     """Return the meeting with its router, from a last read.
 
     A meeting whose server is dead is placed anew. A server that refuses or cannot be reached is passed over for the next best, as long
-    as it has not made the router after all. Raises NoCapacity when none is left.
+    as it has not made the router after all. Raises NoCapacity when none is left, DeadlineExceeded when there is no time for another.
     """
     refused: dict[MediaServerId, str] = {}
     for _ in range(_MOST_STEPS):
+        if call.remaining() < _WORTH_ASKING:
+            raise DeadlineExceeded
         if world.servers.dead(place):
             place = await moved(place, refused, call, world, bury=True)
         elif place.router is not None:
