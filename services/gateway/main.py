@@ -32,6 +32,7 @@ from services.sealing import Sealing
 
 SERVICE = "gateway"
 AGAIN = 0.5
+BACKLOG = 2048
 
 log = structlog.stdlib.get_logger(SERVICE)
 
@@ -59,7 +60,7 @@ class Gateway:
         await self.streams.start()
         connecting = asyncio.create_task(_connect(self.edge.bus))
         try:
-            await self.server.serve()
+            await self.server.serve([_listening(self.settings)])
         finally:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
@@ -76,6 +77,12 @@ class Gateway:
 
     async def _connected(self) -> bool:
         return self.edge.bus.connected
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """Return the socket to serve on. Raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+    return socket.create_server((settings.http_host, settings.http_port), family=family, backlog=BACKLOG)
 
 
 async def _connect(bus: Bus) -> None:
@@ -106,7 +113,10 @@ def run() -> None:
         settings = Settings()
     except ValidationError as wrong:
         sys.exit("\n".join(f"gateway: {_setting(error['loc'])}: {error['msg']}" for error in wrong.errors()))
-    uvloop.run(serve(settings))
+    try:
+        uvloop.run(serve(settings))
+    except OSError as error:
+        sys.exit(f"gateway: cannot listen on {settings.http_host} port {settings.http_port}: {error.strerror}")
 
 
 def _setting(where: tuple[int | str, ...]) -> str:

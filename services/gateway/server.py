@@ -88,8 +88,6 @@ def create_server(app: ASGIApp, settings: Settings, before_shutdown: Callable[[]
     """Return the server; it listens when it is run."""
     config = uvicorn.Config(
         app,
-        host=settings.http_host,
-        port=settings.http_port,
         loop="uvloop",
         http=BoundedProtocol,
         ws="none",
@@ -99,7 +97,6 @@ def create_server(app: ASGIApp, settings: Settings, before_shutdown: Callable[[]
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
-        backlog=2048,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
