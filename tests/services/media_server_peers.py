@@ -14,6 +14,7 @@ from contracts.actor import Actor
 from contracts.create_consumer import ConsumerCreated, CreateConsumer
 from contracts.create_meeting import AllocateRouter
 from contracts.create_producer import CreateProducer
+from contracts.end_meeting import CloseRouter
 from contracts.ids import (
     CommandId,
     Epoch,
@@ -169,6 +170,7 @@ class Stage:
     rows: asyncpg.Pool
     backends: asyncpg.Pool
     bus: Bus
+    meetings: list[Meeting] = field(default_factory=list)
 
     async def start(self, lease: Lease | None = None, **settings: Any) -> MediaServer:
         """Start a boot of the media server `ms1`; returns when its lease holds."""
@@ -190,8 +192,18 @@ class Stage:
         meeting = Meeting(self.bus, self.rows, self.backends, server, MeetingId(f"meeting-{uuid4().hex[:8]}"), Epoch(0))
         await meeting.wants(server)
         await meeting.ask(AllocateRouter(capacity=Capacity(participants=80, producers=20)), None)
+        self.meetings.append(meeting)
         meeting.capabilities = server.world.registry.rooms[TENANT, meeting.id].capabilities.rtp_capabilities
         return meeting
+
+    async def end_meetings(self, server: MediaServer) -> None:
+        """Make sure that rows and memory agree, then end what a test began, so that the next one finds an empty server."""
+        await self.agree(server)
+        for meeting in self.meetings:
+            await self.rows.execute("select end_log($1, $2)", TENANT, meeting.id)
+            await meeting.ask(CloseRouter(), None)
+        self.meetings.clear()
+        assert await self.agree(server) == set()
 
     async def written(self, server: MediaServer) -> set[str]:
         """Return the ids of everything that the server's rows say it has."""

@@ -11,6 +11,7 @@ from contracts.details import GetConsumerStats, GetProducerStats, GetTransportSt
 from contracts.end_meeting import CloseRouter
 from contracts.failure import (
     ConsumerNotFound,
+    InvalidRequest,
     InvalidRtpParameters,
     InvalidState,
     ProducerLimit,
@@ -29,18 +30,18 @@ from services.media_server.main import MediaServer
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
 from tests.services.media_server_peers import Meeting, Stage, opus, staged
-from tests.session import Broker, Database
+from tests.session import Broker, Session
 
 CAPACITY = Capacity(participants=80, producers=20)
 
 
-@pytest.fixture
-async def stage(postgres: Database, rabbitmq: Broker) -> AsyncIterator[Stage]:
-    async with staged(postgres, rabbitmq) as opened:
+@pytest.fixture(scope="module")
+async def stage(session: Session, rabbitmq: Broker) -> AsyncIterator[Stage]:
+    async with session.database() as database, staged(database, rabbitmq) as opened:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def server(stage: Stage) -> AsyncIterator[MediaServer]:
     started = await stage.start()
     yield started
@@ -50,7 +51,7 @@ async def server(stage: Stage) -> AsyncIterator[MediaServer]:
 @pytest.fixture
 async def meeting(stage: Stage, server: MediaServer) -> AsyncIterator[Meeting]:
     yield await stage.meeting(server)
-    await stage.agree(server)
+    await stage.end_meetings(server)
 
 
 async def test_a_router_is_allocated_once_however_many_ask(stage: Stage, meeting: Meeting) -> None:
@@ -187,6 +188,17 @@ async def test_what_the_library_refuses_is_refused_in_the_contracts_words(meetin
     receiving = await meeting.transport("recv")
     with pytest.raises(InvalidState):
         await meeting.produce(receiving.id, number=2)
+
+
+async def test_a_value_that_the_database_cannot_hold_is_the_askers_fault_and_leaves_nothing(
+    stage: Stage, meeting: Meeting
+) -> None:
+    transport = await meeting.transport("send")
+    name = {"name": "a\0b"}
+    order = CreateProducer(transport_id=transport.id, kind=Kind.AUDIO, rtp_parameters=opus(), app_data=name)
+    with pytest.raises(InvalidRequest):
+        await meeting.ask(order)
+    assert len(await stage.agree(meeting.server)) == 2
 
 
 async def test_a_consumer_needs_a_receive_transport_and_a_producer(meeting: Meeting) -> None:

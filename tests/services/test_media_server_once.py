@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import aio_pika
@@ -19,16 +20,16 @@ from services.media_server.main import MediaServer
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
 from tests.services.media_server_peers import SERVER, TENANT, Meeting, Stage, opus, staged
-from tests.session import Broker, Database
+from tests.session import Broker, Session
 
 
-@pytest.fixture
-async def stage(postgres: Database, rabbitmq: Broker) -> AsyncIterator[Stage]:
-    async with staged(postgres, rabbitmq) as opened:
+@pytest.fixture(scope="module")
+async def stage(session: Session, rabbitmq: Broker) -> AsyncIterator[Stage]:
+    async with session.database() as database, staged(database, rabbitmq) as opened:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def server(stage: Stage) -> AsyncIterator[MediaServer]:
     started = await stage.start()
     yield started
@@ -38,7 +39,7 @@ async def server(stage: Stage) -> AsyncIterator[MediaServer]:
 @pytest.fixture
 async def meeting(stage: Stage, server: MediaServer) -> AsyncIterator[Meeting]:
     yield await stage.meeting(server)
-    await stage.agree(server)
+    await stage.end_meetings(server)
 
 
 IN_COMMIT = "query ilike 'commit%' and state = 'active'"
@@ -231,26 +232,29 @@ async def kill_the_servers_backends(meeting: Meeting) -> None:
     )
 
 
-async def commit_slowly(meeting: Meeting, seconds: float) -> None:
-    """Have every commit that made a producer take its time, inside COMMIT."""
+@asynccontextmanager
+async def slow_commits(meeting: Meeting) -> AsyncIterator[None]:
+    """Have every commit that made a producer take a second, inside COMMIT."""
     await meeting.rows.execute(
-        f"""create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep({seconds}); return null; end $$;
-            create constraint trigger dawdles after insert on producers deferrable initially deferred
-            for each row execute function dawdle()"""
+        """create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return null; end $$;
+           create constraint trigger dawdles after insert on producers deferrable initially deferred
+           for each row execute function dawdle()"""
     )
+    yield
+    await meeting.rows.execute("drop function dawdle cascade")
 
 
 async def test_a_backend_killed_during_its_commit_leaves_rows_and_memory_the_same(
     stage: Stage, meeting: Meeting
 ) -> None:
     transport = await meeting.transport("send")
-    await commit_slowly(meeting, 1)
     id = uuid4()
-    asked = asyncio.create_task(meeting.produce(transport.id, id=id))
-    assert await eventually(lambda: backends(meeting, IN_COMMIT))
-    await kill_the_servers_backends(meeting)
-    with pytest.raises(Unavailable):
-        await asked
+    async with slow_commits(meeting):
+        asked = asyncio.create_task(meeting.produce(transport.id, id=id))
+        assert await eventually(lambda: backends(meeting, IN_COMMIT))
+        await kill_the_servers_backends(meeting)
+        with pytest.raises(Unavailable):
+            await asked
     assert len(await stage.agree(meeting.server)) == 2
     produced = await meeting.produce(transport.id, id=id)
     assert produced in await stage.agree(meeting.server)
@@ -260,15 +264,14 @@ async def test_a_backend_killed_during_its_commit_leaves_rows_and_memory_the_sam
 async def test_a_commit_that_lands_after_its_connection_is_gone_is_found_out(stage: Stage, meeting: Meeting) -> None:
     """The connection breaks while the backend is inside COMMIT, and the backend goes on: absence is not final."""
     transport = await meeting.transport("send")
-    await commit_slowly(meeting, 1)
     id = uuid4()
-    asked = asyncio.create_task(meeting.produce(transport.id, id=id))
-    assert await eventually(lambda: backends(meeting, IN_COMMIT))
-    pool = meeting.server._database.pool
-    for holder in pool._holders:
-        if holder._con is not None and holder._in_use:
-            holder._con.terminate()
-    produced = await asked
+    async with slow_commits(meeting):
+        asked = asyncio.create_task(meeting.produce(transport.id, id=id))
+        assert await eventually(lambda: backends(meeting, IN_COMMIT))
+        for holder in meeting.server._database.pool._holders:
+            if holder._con is not None and holder._in_use:
+                holder._con.terminate()
+        produced = await asked
     assert produced in await stage.agree(meeting.server)
     assert await meeting.produce(transport.id, id=id) == produced
     assert await meeting.types() == ["ProducerCreated"]
@@ -282,9 +285,7 @@ async def test_a_close_that_could_not_be_written_is_written_before_the_next_comm
     receiving = await meeting.transport("recv", "bob", 2)
     consumer = await meeting.consume(producer)
     room = meeting.server.world.registry.rooms[TENANT, meeting.id]
-    await meeting.rows.execute(
-        "alter table transports add constraint kept check (id is not null); create rule keep as on delete to transports do instead select 1/0"
-    )
+    await meeting.rows.execute("create rule keep as on delete to transports do instead select 1/0")
     room.transports[transport.id].media.plane_event(IceLost(transport.id))
     with pytest.raises(KendraError):
         await meeting.transport("send", "carol", 3)
