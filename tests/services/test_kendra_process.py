@@ -8,7 +8,9 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -83,6 +85,10 @@ async def status(port: int, path: str) -> int:
     return await asyncio.to_thread(get)
 
 
+async def _some_seats(stage: Stage, number: int) -> bool:
+    return bool(await stage.rows.fetchval("select count(*) >= $1 from participants", number))
+
+
 async def is_status(port: int, path: str, wanted: int) -> bool:
     return await status(port, path) == wanted
 
@@ -120,6 +126,43 @@ async def test_it_stops_cleanly_while_nothing_is_there(stage: Stage) -> None:
         child.send_signal(signal.SIGTERM)
         async with asyncio.timeout(10):
             assert await child.wait() == 0
+
+
+async def test_what_a_killed_kendra_left_undone_ends_in_the_same_state_when_it_is_repeated(stage: Stage) -> None:
+    urls = {
+        "POSTGRES_URL": stage.database.of["kendra"],
+        "AMQP_URL": stage.broker.of["kendra"],
+        "REDIS_URL": stage.cache.of["kendra"],
+        "REDIS_PREFIX": stage.cache.prefix,
+    }
+    await stage.server("ms1", 100_000)
+    await stage.server("ms2", 100_000)
+    commands = [(f"m{number % 10}", f"p{number}", uuid4(), uuid4()) for number in range(60)]
+
+    async def create_and_join(meeting: str, participant: str, create: UUID, join: UUID) -> int:
+        await stage.create(meeting, participants=50, id=create)
+        return (await stage.join(meeting, participant, id=join)).seat
+
+    async def all_of_them() -> list[int | BaseException]:
+        return await asyncio.gather(*(create_and_join(*one) for one in commands), return_exceptions=True)
+
+    admins = free_ports(2)
+    async with process(admins[0], urls) as victim, process(admins[1], urls):
+        for admin in admins:
+            await eventually(partial(is_status, admin, "/readyz", 200), within=20)
+        first = asyncio.create_task(all_of_them())
+        await eventually(partial(_some_seats, stage, 10))
+        victim.kill()
+        first_answers, answers = await first, await all_of_them()
+    assert not [one for one in answers if isinstance(one, BaseException)]
+    for before, after in zip(first_answers, answers, strict=True):
+        assert isinstance(before, BaseException) or before == after
+    for number in range(10):
+        sequences = [sequence for sequence, _ in await stage.events(f"m{number}")]
+        assert sequences == list(range(1, 1 + len(sequences)))
+    assert await stage.rows.fetchval("select count(*) from participants where left_at is null") == 60
+    assert await stage.rows.fetchval("select count(*) from allocations") == 10
+    assert await stage.rows.fetchval("select sum(booked) from bookings") == 10 * 50 * 4
 
 
 async def test_while_the_database_is_away_a_command_is_refused_at_once_and_later_carried_out(stage: Stage) -> None:

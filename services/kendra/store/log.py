@@ -39,7 +39,9 @@ LEFT = """
     limit 1000
 """
 
-LIVE = "select tenant, meeting from meetings where ended_at is null"
+LIVE = (
+    "select tenant, meeting from meetings where ended_at is null or ended_at > clock_timestamp() - interval '1 minute'"
+)
 
 RESET = "select reset_log($1, $2, $3)"
 
@@ -98,7 +100,7 @@ class Log:
         return [(row["tenant"], row["meeting"]) for row in await self._database.rows(LEFT)]
 
     async def live(self) -> list[LogKey]:
-        """Return all logs that somebody may follow."""
+        """Return all logs that somebody may follow; those that ended just now too, for their end must be told."""
         return [(row["tenant"], row["meeting"]) for row in await self._database.rows(LIVE)]
 
     async def reset(self, of: LogKey, redis_has: int) -> None:
