@@ -11,7 +11,6 @@ from contracts.details import GetConsumerStats, GetProducerStats, GetTransportSt
 from contracts.end_meeting import CloseRouter
 from contracts.failure import (
     ConsumerNotFound,
-    InvalidRequest,
     InvalidRtpParameters,
     InvalidState,
     ProducerLimit,
@@ -188,17 +187,6 @@ async def test_what_the_library_refuses_is_refused_in_the_contracts_words(meetin
     receiving = await meeting.transport("recv")
     with pytest.raises(InvalidState):
         await meeting.produce(receiving.id, number=2)
-
-
-async def test_a_value_that_the_database_cannot_hold_is_the_askers_fault_and_leaves_nothing(
-    stage: Stage, meeting: Meeting
-) -> None:
-    transport = await meeting.transport("send")
-    name = {"name": "a\0b"}
-    order = CreateProducer(transport_id=transport.id, kind=Kind.AUDIO, rtp_parameters=opus(), app_data=name)
-    with pytest.raises(InvalidRequest):
-        await meeting.ask(order)
-    assert len(await stage.agree(meeting.server)) == 2
 
 
 async def test_a_consumer_needs_a_receive_transport_and_a_producer(meeting: Meeting) -> None:

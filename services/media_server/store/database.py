@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 import asyncpg
 
-from contracts.failure import InvalidRequest, MeetingNotFound, StaleEpoch, Unavailable
+from contracts.failure import MeetingNotFound, StaleEpoch, Unavailable
 from contracts.ids import BootId, MediaServerId
 from services.media_server.store.record import Allocated, Record
 
@@ -28,8 +28,6 @@ ACQUIRE_TIMEOUT = 2.0
 _MEANING = {"DK001": StaleEpoch, "DK002": MeetingNotFound}
 _AWAY = ("08", "25", "40", "53", "55", "57", "58", "XX")
 """Connection, read-only after a failover, serialization and deadlock, resources, locks, intervention, system: the same command may succeed later."""
-_VALUES = "22"
-"""A value that no column can hold, such as a NUL in JSON."""
 
 
 class CommitUnknown(Exception):
@@ -49,8 +47,6 @@ def translated() -> Iterator[None]:
             raise _MEANING[state]() from error
         if state.startswith(_AWAY):
             raise Unavailable(f"the database cannot do this now ({state})") from error
-        if state.startswith(_VALUES):
-            raise InvalidRequest("the database cannot hold a value of this") from error
         raise
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         raise Unavailable("the database is away") from error
