@@ -448,3 +448,16 @@ def test_stats_of_a_stream_are_named_and_counted() -> None:
     assert transport.rtp_bytes_sent > 0
     assert transport.bytes_sent > transport.rtp_bytes_sent
     assert plane.core.stats.packets_sent > 100
+
+
+def test_the_same_orders_and_datagrams_give_the_same_packets() -> None:
+    """So that another plane can be compared with this one."""
+    runs = []
+    for _ in range(2):
+        plane, publisher, viewer = call()
+        publisher.frames(1, 200, lost={20, 21, 50})
+        publisher.report(rtcp.write_sender_report(rtcp.SenderReport(1111, 1 << 40, 0), 5, 100, "publisher"))
+        viewer.report(rtcp.write_nack(5000, [30150, 30151]))
+        plane.after(2)
+        runs.append((viewer.raw, viewer.compounds, publisher.compounds, plane.events))
+    assert runs[0] == runs[1]
