@@ -7,26 +7,24 @@
 """
 
 import asyncio
-import json
 import secrets
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import socket
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import structlog
-from pydantic import ValidationError
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.failure import Busy, Unavailable
-from contracts.ids import MeetingId, ParticipantId, TenantId
-from contracts.live import LiveEvent
-from services.gateway.following import OVER_FOR_THE_SEAT, Entry, LiveEntry, StreamState, framed
+from services.gateway.entries import Rows, entries_of, live_entries_of, sequence_of
+from services.gateway.following import Entry, StreamState
+from services.gateway.waiting import Queue
 
 log = structlog.stdlib.get_logger("gateway")
 
@@ -36,55 +34,23 @@ BLOCK = 5.0
 PATIENCE = 1.0
 PAUSE = 0.25
 PAGE = 500
-MOST_WAITING = 2_000
-"""Entries that one follower may be behind the reader."""
-
 NUDGE_KEPT = 3600
 """Seconds after which Redis forgets how this process wakes its reader, should it die."""
 
+CONNECTIONS = 32
+_DEAD_AFTER = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+# Deadlines stand outside of the client: with its own it swallows cancels on Python 3.11.
+_OPTIONS: dict[str, Any] = {
+    "decode_responses": True,
+    "protocol": 2,
+    "socket_timeout": None,
+    "socket_connect_timeout": PATIENCE,
+    "socket_keepalive": True,
+    "socket_keepalive_options": _DEAD_AFTER,
+}
+
 LOST = (RedisError, OSError, TimeoutError)
-Fields = dict[str, str]
-Rows = list[tuple[str, Fields]]
 Places = dict[bytes | str | memoryview, int | bytes | str | memoryview]
-
-
-@dataclass(eq=False, slots=True)
-class Queue:
-    """What waits for one follower. `dropped` when it was too slow, `closed` when this process ends it."""
-
-    waiting: deque[Entry | LiveEntry] = field(default_factory=deque)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    dropped: bool = False
-    closed: bool = False
-
-    def put(self, entry: Entry | LiveEntry) -> None:
-        """Hand over an entry, or give the follower up."""
-        if len(self.waiting) >= MOST_WAITING:
-            self.dropped = True
-        else:
-            self.waiting.append(entry)
-        self.wake.set()
-
-    def taken(self) -> Iterator[Entry | LiveEntry]:
-        """Yield what waits, and forget it."""
-        while self.waiting and not self.ended:
-            yield self.waiting.popleft()
-
-    async def wait(self) -> None:
-        """Wait until something waits or it ended. The caller has the deadline."""
-        while not self.waiting and not self.ended:
-            self.wake.clear()
-            await self.wake.wait()
-
-    def close(self) -> None:
-        """End it."""
-        self.closed = True
-        self.wake.set()
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will be handed over."""
-        return self.dropped or self.closed
 
 
 class Streams:
@@ -94,7 +60,7 @@ class Streams:
         self._url, self._prefix, self._most = url, prefix, most
         self._nudge = f"{prefix}gateway:{secrets.token_hex(8)}"
         self._nudged = "0-0"
-        self._asking = self._client()
+        self._asking = self._pool()
         self._listening: PubSub | None = None
         self._places: dict[str, int] = {}
         self._queues: dict[str, set[Queue]] = defaultdict(set)
@@ -138,7 +104,7 @@ class Streams:
             return None
         except LOST:
             raise Unavailable("the event streams cannot be read") from None
-        return StreamState(last=_sequence(said["last-generated-id"]))
+        return StreamState(last=sequence_of(said["last-generated-id"]))
 
     async def page(self, stream: str, after: int) -> list[Entry]:
         """Return the next entries above `after`, a page at most. Raises Unavailable."""
@@ -147,7 +113,7 @@ class Streams:
                 rows = await self._asking.xrange(self._prefix + stream, min=f"({after}-0", count=PAGE)
         except LOST:
             raise Unavailable("the event streams cannot be read") from None
-        return [_entry(row, fields) for row, fields in cast(Rows, rows or [])]
+        return list(entries_of(cast(Rows, rows or [])))
 
     @asynccontextmanager
     async def followed(self, stream: str, channel: str, state: StreamState | None) -> AsyncIterator[Queue]:
@@ -178,11 +144,13 @@ class Streams:
     async def _kept_up(self, what: str, work: Callable[[Redis], Awaitable[None]]) -> None:
         """Do the work on a connection of its own; begin anew when that is lost."""
         while True:
-            client = self._client(single=True)
+            client = self._client()
             try:
                 await work(client)
             except LOST as error:
                 log.warning("redis is away", reads=what, error=type(error).__name__)
+            except Exception:
+                log.exception("reading events failed; it is begun anew", reads=what)
             finally:
                 with suppress(*LOST):
                     await client.aclose()
@@ -202,10 +170,9 @@ class Streams:
         if key == self._nudge:
             self._nudged = rows[-1][0]
             return
-        for row, fields in rows:
-            entry = _entry(row, fields)
-            if key in self._places:
-                self._places[key] = entry.sequence
+        if key in self._places:
+            self._places[key] = sequence_of(rows[-1][0])
+        for entry in entries_of(rows):
             for queue in self._queues.get(key, ()):
                 queue.put(entry)
 
@@ -220,11 +187,12 @@ class Streams:
     async def _listen(self, client: Redis) -> None:
         """Receive live events, until the connection is lost."""
         async with client.pubsub(ignore_subscribe_messages=True) as listening:
-            await listening.subscribe(self._nudge, *self._listeners)
+            await listening.subscribe(self._nudge)
             self._listening = listening
             try:
+                await listening.subscribe(self._nudge, *self._listeners)
                 async for message in listening.listen():
-                    for entry in _live_entries(message["data"]):
+                    for entry in live_entries_of(message["data"]):
                         for queue in self._listeners.get(message["channel"], ()):
                             queue.put(entry)
             finally:
@@ -239,19 +207,19 @@ class Streams:
         if self._listening is not None:
             with suppress(*LOST):
                 await self._listening.unsubscribe(channel)
+                if channel in self._listeners:  # somebody came meanwhile
+                    await self._listening.subscribe(channel)
 
-    def _client(self, *, single: bool = False) -> Redis:
-        """Return a client that fails at once; deadlines stand outside, for with its own it swallows cancels on Python 3.11."""
-        return Redis.from_url(
-            self._url,
-            decode_responses=True,
-            protocol=2,
-            single_connection_client=single,
-            socket_timeout=None,
-            socket_connect_timeout=PATIENCE,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
+    def _pool(self) -> Redis:
+        """Return a client for short questions. It asks once more on a new connection: after a restart, old ones are dead."""
+        pool = BlockingConnectionPool.from_url(
+            self._url, max_connections=CONNECTIONS, timeout=PATIENCE, retry=Retry(NoBackoff(), 1), **_OPTIONS
         )
+        return Redis.from_pool(pool)
+
+    def _client(self) -> Redis:
+        """Return a client with one connection, that fails when it is lost."""
+        return Redis.from_url(self._url, single_connection_client=True, retry=Retry(NoBackoff(), 0), **_OPTIONS)
 
 
 def _without(queues: dict[str, set[Queue]], name: str, queue: Queue) -> bool:
@@ -261,28 +229,3 @@ def _without(queues: dict[str, set[Queue]], name: str, queue: Queue) -> bool:
         return False
     del queues[name]
     return True
-
-
-def _sequence(row: str) -> int:
-    return int(row.partition("-")[0])
-
-
-def _entry(row: str, fields: Fields) -> Entry:
-    sequence, name, body = _sequence(row), fields["type"], fields["body"]
-    about = json.loads(body).get("participantId") if name in OVER_FOR_THE_SEAT else None
-    to = ParticipantId(fields["to"]) if fields.get("to") else None
-    return Entry(sequence, name, to, about, framed(name, body, sequence))
-
-
-def _live_entries(data: str) -> list[LiveEntry]:
-    try:
-        event = LiveEvent.model_validate_json(data)
-    except ValidationError:
-        log.warning("a live event does not parse")
-        return []
-    return [LiveEntry(event.to, framed(event.type, json.dumps(event.body)))]
-
-
-def live_channel(tenant: TenantId, meeting: MeetingId) -> str:
-    """Return the channel of a meeting's live events, without the deployment's prefix."""
-    return f"live:{{{tenant}:{meeting}}}"

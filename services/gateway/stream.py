@@ -14,8 +14,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from contracts.failure import Unavailable
-from services.gateway.events import Queue, Streams
+from services.gateway.events import Streams
 from services.gateway.following import Entry, Follower, StreamState
+from services.gateway.waiting import Queue
 
 READ_WITHIN = 10.0
 """Seconds that a client may take to make room for what is sent to it."""

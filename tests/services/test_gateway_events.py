@@ -86,6 +86,18 @@ async def test_a_trimmed_stream_is_a_gap_up_to_what_is_left(edge: Edge, log: Log
         assert [one[:2] for one in await events.take(3)] == [("gap", 6), ("ProducerPaused", 7), ("ProducerPaused", 8)]
 
 
+async def test_an_entry_that_cannot_be_read_is_a_gap_and_stops_nobody(edge: Edge, log: Log) -> None:
+    await log.append(1)
+    head(edge, 1)
+    async with edge.follow(edge.seat(), seen=1) as events:
+        await log.redis.xadd(log.key, {"type": "ParticipantLeft", "body": "{"}, id="2-0")
+        await log.redis.xadd(log.key, {"other": "fields"}, id="3-0")
+        await log.append(4)
+        assert [one[:2] for one in await events.take(2)] == [("gap", 3), ("ProducerPaused", 4)]
+    async with edge.follow(edge.seat(), seen=1) as events:
+        assert [one[:2] for one in await events.take(2)] == [("gap", 3), ("ProducerPaused", 4)]
+
+
 async def test_an_absent_stream_is_a_gap_up_to_the_head(edge: Edge, log: Log) -> None:
     head(edge, 5)
     async with edge.follow(edge.seat(), seen=5) as events:

@@ -12,7 +12,8 @@ from contracts.follow_events import FollowEvents
 from contracts.ids import MeetingId
 from services.gateway import grants
 from services.gateway.edge import CallerOf
-from services.gateway.events import Streams, live_channel
+from services.gateway.entries import live_channel
+from services.gateway.events import Streams
 from services.gateway.following import Follower, Viewer
 from services.gateway.openapi import Bearer, Flows
 from services.gateway.stream import EventStream, Place
