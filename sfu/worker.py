@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
 
 from contracts.ids import ProducerId, RouterId, TransportId, WorkerId
@@ -31,7 +32,8 @@ DEFAULT_ID = WorkerId("worker")
 class WorkerSettings:
     """Where a worker listens and which plane it has.
 
-    `port` 0 takes any; `announced_address` is what clients are told instead of `listen_ip`. `consent_timeout` is in seconds.
+    `port` 0 takes any; `announced_address` is what clients are told instead of `listen_ip`, and needed where that is every
+    address (ValueError). `consent_timeout` is in seconds.
     """
 
     id: WorkerId = DEFAULT_ID
@@ -40,6 +42,10 @@ class WorkerSettings:
     announced_address: str | None = None
     plane: Literal["reference"] = "reference"
     consent_timeout: float = CONSENT_TIMEOUT
+
+    def __post_init__(self) -> None:
+        if ip_address(self.listen_ip).is_unspecified and self.announced_address is None:
+            raise ValueError(f"to listen on {self.listen_ip} needs an announced address: nobody can send there")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """What control refuses, and that it changes nothing then; what it announces. No peer needed."""
 
+import socket
 from collections.abc import AsyncIterator
 from random import Random
 
 import pytest
+from aioice.stun import Class, Message, Method, parse_message
 from pydantic import JsonValue
 
 from contracts.ids import ConsumerId, ProducerId, RouterId, TransportId
@@ -13,7 +15,7 @@ from sfu.streams import check_ranges
 from sfu.transport import WebRtcTransport
 from sfu.worker import Worker, WorkerSettings
 from tests.sfu.peer import capabilities
-from tests.sfu.room import Room, room
+from tests.sfu.room import Room, room, until
 
 OPUS: JsonValue = {"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2}
 VP8: JsonValue = {
@@ -224,3 +226,25 @@ async def test_the_same_random_source_draws_the_same_numbers() -> None:
         drawn.append((transport.ice_parameters, consumer.rtp_parameters))
         await worker.close()
     assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("listen_ip", ["0.0.0.0", "::"])
+def test_to_listen_everywhere_needs_an_announced_address(listen_ip: str) -> None:
+    with pytest.raises(ValueError, match="announced"):
+        WorkerSettings(listen_ip=listen_ip)
+    assert WorkerSettings(listen_ip=listen_ip, announced_address="203.0.113.7")
+
+
+async def test_a_worker_listens_on_ipv6_too() -> None:
+    worker = await Worker.create(WorkerSettings(listen_ip="::1"))
+    try:
+        transport = worker.create_router(RouterId("r")).create_webrtc_transport(TransportId("t"))
+        check = Message(Method.BINDING, Class.REQUEST)
+        check.attributes["USERNAME"] = f"{transport.ice_parameters.username_fragment}:x"
+        check.add_message_integrity(transport.ice_parameters.password.encode())
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+            client.sendto(bytes(check), ("::1", worker.port))
+            await until(lambda: transport.ice_selected is not None)
+            assert parse_message(client.recv(2048)).attributes["XOR-MAPPED-ADDRESS"][1] == client.getsockname()[1]
+    finally:
+        await worker.close()
