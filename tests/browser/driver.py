@@ -165,8 +165,8 @@ class Page:
         looks = await self.evaluate("(windows) => window.lookAround(windows)", windows, within=windows * 3 + _SECONDS)
         return [_looks(look) for look in looks]
 
-    async def sees(self, *names: str, within: float = 20) -> None:
-        """Wait until exactly these others have tiles, each with a running picture and sound."""
+    async def sees(self, *names: str, frames: int = 5, within: float = 20) -> None:
+        """Wait until exactly these others have tiles, each with sound and a running picture: that many new frames."""
         before: dict[str, Look] = {}
 
         async def all_run() -> bool:
@@ -176,7 +176,7 @@ class Page:
                 first = before.setdefault(name, now[name])
                 if now[name].frames < first.frames:
                     before[name] = now[name]  # another track has taken its place
-                assert runs(now[name], since=before[name]), (first, now[name])
+                assert runs(now[name], before[name], frames), (first, now[name])
             return True
 
         await eventually(all_run, within=within)
@@ -186,9 +186,9 @@ class Page:
         await self.ask("close")
 
 
-def runs(now: Look, since: Look) -> bool:
-    """Tell whether a picture with new frames and some sound has arrived since an earlier look."""
-    return now.picture and now.width > 0 and now.frames >= since.frames + 5 and now.energy > 0
+def runs(now: Look, since: Look, frames: int) -> bool:
+    """Tell whether a picture with that many new frames and some sound has arrived since an earlier look."""
+    return now.picture and now.width > 0 and now.frames >= since.frames + frames and now.energy > 0
 
 
 def _looks(found: dict[str, Any]) -> dict[str, Look]:

@@ -9,6 +9,8 @@ from tests.browser.conftest import Call
 from tests.browser.driver import Look
 
 WINDOWS = 10
+RUNNING = 40
+"""Frames after which a picture counts as running: the sender has found its bitrate by then."""
 MOST_FROZEN = 0.5
 
 
@@ -27,7 +29,7 @@ def assert_alive(looks: list[dict[str, Look]], name: str, frames: int) -> None:
 async def test_two_pages_see_and_hear_each_other(call: Call, codec: str, frames: int) -> None:
     asha = await call.joined("Asha", codec=codec)
     bela = await call.joined("Bela", codec=codec)
-    await asyncio.gather(asha.sees("Bela"), bela.sees("Asha"))
+    await asyncio.gather(asha.sees("Bela", frames=RUNNING), bela.sees("Asha", frames=RUNNING))
     at_asha, at_bela = await asyncio.gather(asha.look_around(WINDOWS), bela.look_around(WINDOWS))
     assert_alive(at_asha, "Bela", frames)
     assert_alive(at_bela, "Asha", frames)
