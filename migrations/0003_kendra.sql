@@ -236,10 +236,12 @@ begin
 end $$;
 
 -- The media server confirmed that nothing of the participant below that seat is left.
-create function confirm_closed(of_tenant text, of_meeting text, of_participant text, below bigint) returns void language sql as $$
+create function confirm_closed(of_tenant text, of_meeting text, of_participant text, below bigint) returns void language plpgsql as $$
+begin
+    perform from event_heads where tenant = of_tenant and meeting = of_meeting for update;
     update participants set closed_below = greatest(closed_below, below)
     where tenant = of_tenant and meeting = of_meeting and participant = of_participant and seat <= below;
-$$;
+end $$;
 
 -- End a meeting; with `empty_for` only one that has been empty that long. Returns where it lived, no row when nothing was left to end.
 create function end_meeting(of_tenant text, of_meeting text, of_command uuid, of_hash text, empty_for interval default null)

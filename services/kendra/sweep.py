@@ -3,7 +3,8 @@
 * A seat without a transport is given up, a meeting without a participant ends, both after a while.
 * Closings that a media server has not confirmed are asked for again.
 * Rows past their time are deleted.
-Each step may fail; the next round tries again. The relay has rounds of its own in every kendra, without a lock.
+What asks media servers does so side by side, so that a deaf one holds up nobody else. Each step may fail; the next round tries
+again. The relay has rounds of its own in every kendra, without a lock.
 """
 
 import asyncio
@@ -64,28 +65,26 @@ class Sweep:
                     self._world.events.start(_call(ghost.tenant, ghost.meeting))
 
     async def _closings(self) -> None:
-        for seat in await self._world.store.cleaning.unconfirmed():
-            with suppress(KendraError):
-                await self._close(seat)
+        await asyncio.gather(*(self._close(seat) for seat in await self._world.store.cleaning.unconfirmed()))
 
     async def _close(self, seat: SeatKey) -> None:
-        call = _call(seat.tenant, seat.meeting)
         order = CloseSeats(participant_id=seat.participant, below=seat.seat, reason="left")
-        await close_if_it_runs(order, call, self._world)
-        SWEPT.labels("closing").inc()
+        with suppress(KendraError):
+            await close_if_it_runs(order, _call(seat.tenant, seat.meeting), self._world)
+            SWEPT.labels("closing").inc()
 
     async def _empty(self) -> None:
-        for tenant, meeting in await self._world.store.cleaning.empty(self._settings.meeting_empty):
-            with suppress(KendraError):
-                await self._end(tenant, meeting)
+        found = await self._world.store.cleaning.empty(self._settings.meeting_empty)
+        await asyncio.gather(*(self._end(tenant, meeting) for tenant, meeting in found))
 
     async def _end(self, tenant: TenantId, meeting: MeetingId) -> None:
         call = _call(tenant, meeting)
-        left_behind = await self._world.store.meetings.end_if_empty(tenant, meeting, self._settings.meeting_empty)
-        SWEPT.labels("meeting").inc()
-        self._world.events.start(call)
-        if left_behind is not None:
-            await self._world.media.close_router(left_behind, call)
+        with suppress(KendraError):
+            left_behind = await self._world.store.meetings.end_if_empty(tenant, meeting, self._settings.meeting_empty)
+            SWEPT.labels("meeting").inc()
+            self._world.events.start(call)
+            if left_behind is not None:
+                await self._world.media.close_router(left_behind, call)
 
     async def _forget(self) -> None:
         if time.monotonic() - self._forgot_at < _FORGET_EVERY:

@@ -60,8 +60,12 @@ EMPTY = """
 FORGET_STEPS = "delete from steps where at < clock_timestamp() - make_interval(secs => $1)"
 FORGET_PLACEMENTS = "delete from placements where at < clock_timestamp() - make_interval(secs => $1)"
 FORGET_SEATS = """
-    delete from participants
-    where left_at < clock_timestamp() - make_interval(secs => $1) and closed_below > seat
+    with gone as (
+        select tenant, meeting, participant, instance from participants
+        where left_at < clock_timestamp() - make_interval(secs => $1) and closed_below > seat for update skip locked
+    )
+    delete from participants p using gone g
+    where p.tenant = g.tenant and p.meeting = g.meeting and p.participant = g.participant and p.instance = g.instance
 """
 FORGET_EVENTS = """
     select forget_events(tenant, meeting, up_to) from (
