@@ -47,11 +47,11 @@ async def test_who_joins_late_gets_a_key_frame_at_once() -> None:
         _, video, _, picture = await _watched(here)
         await frames(picture, 5)
         late, receiving = await here.connected()
-        consumer = here.consume(receiving, video)
         asked = video.stats()[0]["pliCount"]
+        consumer = here.consume(receiving, video)
         shown = await frames(await late.subscribe(Kind.VIDEO, consumer.rtp_parameters), 3, seconds=5)
         assert colour(shown[0])[0] > 150
-        assert video.stats()[0]["pliCount"] >= asked
+        assert video.stats()[0]["pliCount"] > asked
 
 
 async def test_a_consumer_that_was_made_paused_sends_nothing_until_resumed() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from contracts.rtp import DtlsFingerprint, DtlsParameters
 from sfu.errors import InvalidRtpParameters, InvalidState
+from sfu.plane import seat
 from tests.sfu.peer import Peer, Tone
 from tests.sfu.room import room, until
 
@@ -14,11 +15,16 @@ WRONG = [DtlsFingerprint(algorithm="sha-256", value=":".join(["AB"] * 32))]
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
-async def test_a_peer_with_another_certificate_than_announced_is_never_secured(role: str) -> None:
+async def test_a_peer_with_another_certificate_than_announced_is_never_secured(
+    role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with room() as here:
         reasons: list[str] = []
         transport, peer = here.transport(), Peer(role)
         here.peers.append(peer)
+        ordered: list[seat.Order] = []
+        give = here.worker.plane.order
+        monkeypatch.setattr(here.worker.plane, "order", lambda order: (ordered.append(order), give(order))[1])
         transport.on_closed = lambda _transport, reason: reasons.append(reason)
         await transport.connect(DtlsParameters(role=role, fingerprints=WRONG))
         connecting = asyncio.create_task(
@@ -29,6 +35,8 @@ async def test_a_peer_with_another_certificate_than_announced_is_never_secured(r
         assert reasons == ["dtls_failed"]
         assert transport.closed
         assert transport.dtls_state == "failed"
+        assert any(isinstance(order, seat.SendDatagram) for order in ordered), "the handshake did take place"
+        assert not any(isinstance(order, seat.SecureTransport) for order in ordered)
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
