@@ -2,6 +2,7 @@
 
 Locks are taken in one order everywhere: head row, meeting, bookings by server name. The decision itself is `placement`'s; it is made
 twice, before the locks over all servers and under them over the two best, for others book meanwhile.
+A move needs no step of its own in `steps`: it happens only while the epoch is the one that was read.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
