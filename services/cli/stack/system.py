@@ -1,6 +1,7 @@
 """Which processes the system consists of, and the environment each is started with. The same table for `up` and tests."""
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +83,9 @@ class Process:
     def child(self, logs: Path) -> Child:
         """Return it as a child that can be started."""
         command = [sys.executable, "-m", "services.cli.main", self.command]
-        return Child(self.name, command, self.environment, logs / f"{self.name}.log")
+        log = logs / f"{self.name}.log"
+        # When `up` is killed everything loses its services at once, and nothing is left to stop in order for.
+        return Child(self.name, command, self.environment, log, orphan_signal=signal.SIGKILL)
 
 
 def processes(system: System, addresses: Callable[[str], Addresses]) -> list[Process]:
