@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from tests.services.gateway_peers import ANSWERS, Edge, Log, log_of, running_edge
+from tests.services.gateway_answers import ANSWERS
+from tests.services.gateway_peers import Edge, Log, log_of, running_edge
 from tests.session import Broker, Cache, Database, Session
 
 MakeEdge = Callable[..., AbstractAsyncContextManager[Edge]]

@@ -14,7 +14,8 @@ from services.gateway import stream
 from tests.eventually import eventually
 from tests.services.bus_peers import Line
 from tests.services.conftest import MakeEdge
-from tests.services.gateway_peers import STREAM, Edge, Log, log_of
+from tests.services.gateway_answers import STREAM
+from tests.services.gateway_peers import Edge, Log, log_of
 from tests.session import Cache
 
 

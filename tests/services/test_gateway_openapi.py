@@ -16,7 +16,8 @@ from schemathesis.specs.openapi.checks import (
 
 from contracts.failure import ERRORS
 from services.gateway.problems import STATUS
-from tests.services.gateway_peers import ANSWERS, Edge
+from tests.services.gateway_answers import ANSWERS
+from tests.services.gateway_peers import Edge
 
 IDS = {
     "meeting": "standup",

@@ -1,25 +1,17 @@
-"""What the gateway makes of a request: bodies, command ids, failures, time."""
+"""What the gateway makes of a request: bodies, command ids, failures."""
 
-import asyncio
-import time
-from contextlib import AsyncExitStack
 from uuid import UUID
 
-import httpx2
 import pytest
-from yarl import URL
 
 from contracts import failure
 from contracts.create_meeting import CreateMeeting
 from contracts.create_producer import CreateProducer
 from contracts.details import GetMeeting
 from contracts.failure import ERRORS, KendraError
-from services.gateway.main import Gateway
 from services.gateway.problems import STATUS
-from tests.eventually import eventually
-from tests.services.bus_peers import Line
-from tests.services.gateway_peers import ANSWERS, Edge, Kendra, gateway_url, running, serving_kendra, settings_for
-from tests.session import Broker, Cache, Database
+from tests.services.gateway_answers import ANSWERS
+from tests.services.gateway_peers import Edge
 
 PRODUCERS = "/v1/meetings/standup/participants/ann/producers"
 PRODUCER = {
@@ -203,87 +195,6 @@ async def test_what_is_no_route_is_a_problem_too(edge: Edge) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
     assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
     assert "POST" in method.headers["Allow"]
-
-
-async def test_a_kendra_that_does_not_answer_is_504_within_the_budget(edge: Edge) -> None:
-    edge.kendra.open.clear()
-    started = time.monotonic()
-    answer = await edge.http.get("/v1/meetings/standup", headers=edge.access())
-    edge.kendra.open.set()
-    assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
-    assert time.monotonic() - started < 4.6
-
-
-async def test_a_queue_that_no_kendra_ever_served_is_503_at_once(
-    postgres: Database, own_broker: Broker, redis: Cache
-) -> None:
-    gateway = Gateway(settings_for(postgres, own_broker.of["gateway"], redis))
-    edge = Edge(gateway, Kendra(), httpx2.AsyncClient(base_url=gateway_url(gateway)), gateway.settings, postgres, redis)
-    async with running(gateway), edge.http:
-        answer = await eventually(lambda: connected_answer(edge))
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert answer.elapsed.total_seconds() < 1
-
-
-async def connected_answer(edge: Edge) -> httpx2.Response | None:
-    return await edge.http.get("/v1/meetings/standup", headers=edge.seat()) if edge.gateway.edge.bus.connected else None
-
-
-async def test_a_broker_that_goes_away_is_503_within_the_budget_and_forgotten_when_it_is_back(
-    postgres: Database, own_broker: Broker, redis: Cache
-) -> None:
-    line, kendra = Line(own_broker.of["gateway"]), Kendra()
-    async with AsyncExitStack() as stack:
-        down = await stack.enter_async_context(AsyncExitStack())
-        url = await down.enter_async_context(line.laid())
-        gateway = Gateway(settings_for(postgres, url, redis))
-        await stack.enter_async_context(serving_kendra(own_broker, kendra))
-        await stack.enter_async_context(running(gateway))
-        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=gateway_url(gateway), timeout=10))
-        edge = Edge(gateway, kendra, http, gateway.settings, postgres, redis)
-        assert (await eventually(lambda: connected_answer(edge))).status_code == 200
-        await down.aclose()
-        started = time.monotonic()
-        away = await http.get("/v1/meetings/standup", headers=edge.seat())
-        assert (away.status_code, away.json()["code"]) == (503, "unavailable")
-        assert time.monotonic() - started < 4.6
-        assert (await http.get("/readyz")).json()["checks"]["broker"] is False
-        await stack.enter_async_context(line.laid(URL(url).port or 0))
-        assert (await eventually(lambda: connected_answer(edge), within=15)).status_code == 200
-
-
-async def test_a_gateway_that_never_reached_a_broker_lives_and_says_503_at_once(
-    postgres: Database, redis: Cache
-) -> None:
-    gateway = Gateway(settings_for(postgres, "amqp://nobody@127.0.0.1:9/", redis))
-    async with running(gateway), httpx2.AsyncClient(base_url=gateway_url(gateway), timeout=10) as http:
-        edge = Edge(gateway, Kendra(), http, gateway.settings, postgres, redis)
-        answer = await http.get("/v1/meetings/standup", headers=edge.seat())
-        alive, ready = await http.get("/livez"), await http.get("/readyz")
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert answer.elapsed.total_seconds() < 1
-    assert (alive.status_code, ready.status_code) == (200, 503)
-    assert ready.json() == {"ready": False, "checks": {"broker": False, "redis": True, "postgres": True}}
-
-
-async def test_a_request_that_never_ends_is_answered_within_the_budget(edge: Edge) -> None:
-    head = (
-        f"POST /v1/meetings HTTP/1.1\r\nHost: x\r\nAuthorization: {edge.access()['Authorization']}\r\n"
-        "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
-    )
-    reader, writer = await asyncio.open_connection("127.0.0.1", edge.settings.http_port)
-    writer.write(head.encode())
-    async with asyncio.timeout(6):
-        assert b" 504 " in await reader.readline()
-    writer.close()
-
-
-async def test_a_head_that_never_ends_is_cut_off(edge: Edge) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", edge.settings.http_port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Padding: y\r\n" * 20_000)
-    async with asyncio.timeout(5):
-        assert b" 400 " in await reader.readline()
-    writer.close()
 
 
 def test_every_code_has_a_status() -> None:
