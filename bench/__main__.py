@@ -39,7 +39,7 @@ async def measure(parts: list[str], console: Console) -> list[Measure]:
                         case "joins":
                             found += await measure_joins(client, system.pids)
                         case "events":
-                            found += await measure_events(client)
+                            found += await measure_events(client, system.postgres)
                 await client.close()
     if "plane" in parts:
         console.log("measuring plane")

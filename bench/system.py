@@ -29,6 +29,7 @@ class Measured:
 
     url: str
     amqp: str
+    postgres: str
     folder: Path
     _services: PrivateServices
     _running: Running
@@ -73,4 +74,4 @@ async def measured_system() -> AsyncIterator[Measured]:
         stack.push_async_callback(running.stop_all)
         await running.start_all()
         assert services.rabbitmq is not None
-        yield Measured(plan.url, services.rabbitmq.url("administrator"), path, services, running)
+        yield Measured(plan.url, services.rabbitmq.url("administrator"), owner, path, services, running)
