@@ -38,12 +38,12 @@ class Steps:
         """Do one step."""
         self.current, began = name, time.monotonic()
         result = await work
-        self._console.print(f"[green]ok[/] {1000 * (time.monotonic() - began):7.0f} ms  {name}")
+        self._console.print(f"[green]ok[/] {1000 * (time.monotonic() - began):7.0f} ms  {name}", soft_wrap=True)
         return result
 
     def tell(self, text: str) -> None:
         """Say what was received."""
-        self._console.print(f"               {text}", style="dim", highlight=False)
+        self._console.print(f"               {text}", style="dim", highlight=False, soft_wrap=True)
 
 
 async def prove(deployment: Deployment, seconds: float) -> None:

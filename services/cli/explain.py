@@ -5,7 +5,7 @@ from typing import cast
 
 from pydantic import TypeAdapter
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from contracts.details import Decision, PlacementExplained
 from contracts.ids import Id
@@ -57,8 +57,19 @@ def _show(console: Console, decision: Decision) -> None:
     console.print(
         f"[bold]{decision.at:%Y-%m-%d %H:%M:%S}[/] epoch {decision.epoch}, {decision.streams} streams → [bold]{went}[/]: {decision.reason}",
         highlight=False,
+        soft_wrap=True,
     )
-    table = Table("server", "booked", "capacity", "cpu", "egress", "utilization", "", box=None, padding=(0, 2))
+    table = Table(
+        Column("server", no_wrap=True),
+        "booked",
+        "capacity",
+        "cpu",
+        "egress",
+        "utilization",
+        "",
+        box=None,
+        padding=(0, 1),
+    )
     for one in decision.candidates:
         table.add_row(
             one.media_server_id,

@@ -20,6 +20,8 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     ("status", "services.cli.status:status", "Show what runs, what is ready, and each server's load.", RUN),
     ("check", "services.cli.check:check", "Prove a deployment: two headless participants exchange media.", OPERATE),
     ("explain", "services.cli.explain:explain", "Show why a meeting lives where it lives.", OPERATE),
+    ("drain", "services.cli.drain:drain", "Place no new meeting on a media server.", OPERATE),
+    ("undrain", "services.cli.drain:undrain", "Place meetings on a media server again.", OPERATE),
     ("migrate", "services.cli.migrate:migrate", "Bring the database to the newest schema.", OPERATE),
     ("users", "services.cli.users:users", "Write the users of RabbitMQ and Redis, for a deployment.", OPERATE),
     ("tenant", "services.cli.tenant:tenant", "Create, change and list tenants.", OPERATE),
