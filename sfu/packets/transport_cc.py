@@ -4,11 +4,16 @@ import struct
 
 TICKS = 4000
 """Arrival times are counted in 250 µs, the unit of the deltas."""
+MAX_DELTA = 0x7FFF
+"""Ticks between two arrivals of one feedback: over eight seconds."""
 NOT_RECEIVED, SMALL, LARGE = 0, 1, 2
 
 
 def write_feedback(base: int, arrivals: list[int | None], count: int) -> bytes:
-    """Write a feedback on the packets from `base` on: their arrivals in ticks, None for what did not come."""
+    """Write a feedback on the packets from `base` on: their arrivals in ticks, None for what did not come.
+
+    No two neighbours among the arrivals may be further apart than `MAX_DELTA`.
+    """
     reference = next((at for at in arrivals if at is not None), 0) // 256
     previous = reference * 256
     symbols: list[int] = []

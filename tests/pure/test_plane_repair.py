@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.packets.reception import Reception
+from sfu.packets.transport_cc import TICKS
 from sfu.plane import seat
 from sfu.plane.reference.history import History
 from sfu.plane.reference.keyframe import KeyFrameRequests
@@ -195,6 +196,26 @@ def test_feedback_is_split_to_fit_a_packet() -> None:
     assert max(len(body) for body in bodies) < 1000
     assert [body[7] for body in bodies] == list(range(5))
     assert feedback.feedback(6.8) == []
+
+
+def test_feedback_goes_on_after_the_loop_stood_still() -> None:
+    """A process that was stopped for a while finds arrivals further apart than one feedback can say."""
+    feedback = TransportCc()
+    feedback.received(1, 100.0)
+    feedback.received(3, 109.0)
+    feedback.received(2, 100.0)
+    bodies = feedback.feedback(109.1)
+    read = [_read_arrivals(body, int.from_bytes(body[2:4], "big")) for body in bodies]
+    assert [[at is not None and at / TICKS for at in body] for body in read] == [[100.0, 100.0], [109.0]]
+    feedback.received(4, 109.2)
+    assert len(feedback.feedback(109.3)) == 1
+
+
+def test_a_sender_that_skips_numbers_does_not_make_us_count_them_all() -> None:
+    feedback = TransportCc()
+    for step in range(200):
+        feedback.received(step * 1000 & 0xFFFF, step * 0.0005)
+    assert sum(int.from_bytes(body[2:4], "big") for body in feedback.feedback(0.1)) <= 5000
 
 
 def test_a_jump_of_transport_wide_numbers_is_not_filled_with_losses() -> None:

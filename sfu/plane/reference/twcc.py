@@ -4,13 +4,15 @@ Each feedback goes on where the last one ended; a packet that comes late rewinds
 remembered (500 ms).
 """
 
-from sfu.packets.transport_cc import TICKS, write_feedback
+from sfu.packets.transport_cc import MAX_DELTA, TICKS, write_feedback
 
 INTERVAL = 0.100
 REMEMBERED = 0.500
 MAX_GAP = 1000
 MAX_PACKETS = 400
 """Packets a feedback reports, so that it stays under 1,000 bytes."""
+MAX_BEHIND = 4000
+"""Packets that may wait for feedback; whoever skips numbers faster than that is not told of what he skipped."""
 
 
 class TransportCc:
@@ -23,7 +25,8 @@ class TransportCc:
     def received(self, sequence: int, now: float) -> None:
         """Take note of a transport-wide sequence number (16 bit)."""
         extended = self._last + (sequence - self._last + 0x8000 & 0xFFFF) - 0x8000
-        if not self._arrivals or abs(extended - self._last) > MAX_GAP:
+        far = abs(extended - self._last) > MAX_GAP or extended - self._next > MAX_BEHIND
+        if not self._arrivals or far:
             self._arrivals.clear()
             self._next = self._last = extended
         elif extended in self._arrivals:
@@ -35,7 +38,7 @@ class TransportCc:
         """Return the bodies of the feedback over what came since the last call."""
         bodies: list[bytes] = []
         while self._next <= self._last:
-            end = min(self._last + 1, self._next + MAX_PACKETS)
+            end = self._end()
             bodies.append(
                 write_feedback(self._next, [self._arrivals.get(each) for each in range(self._next, end)], self._count)
             )
@@ -43,3 +46,13 @@ class TransportCc:
         oldest = int((now - REMEMBERED) * TICKS)
         self._arrivals = {each: at for each, at in self._arrivals.items() if at >= oldest}
         return bodies
+
+    def _end(self) -> int:
+        """Return where the next body ends: an arrival too long after the one before (our loop stood still) begins another."""
+        end, previous = min(self._last + 1, self._next + MAX_PACKETS), None
+        for each in range(self._next, end):
+            at = self._arrivals.get(each)
+            if at is not None and previous is not None and abs(at - previous) > MAX_DELTA:
+                return each
+            previous = previous if at is None else at
+        return end
