@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 from uuid import uuid4
 
 from services.cli.participant.api import Api, ApiError, JsonObject
@@ -96,3 +97,15 @@ async def call_of_two(meeting: Meeting) -> AsyncIterator[tuple[Participant, Part
 def of_kind(participant: Participant, kind: str) -> Received:
     """Return what a participant receives of a kind, from whoever sends it."""
     return next(one for one in participant.received.values() if one.kind == kind)
+
+
+async def forwarded(of: Participant, consumer: str) -> int:
+    """Return how many packets the server says it sent to a participant for a consumer."""
+    stats = await of.api.stats(f"{of.mine}/consumers/{consumer}")
+    return sum(cast(int, one["packetCount"]) for one in stats if one["type"] == "outbound-rtp")
+
+
+async def taken_in(of: Participant, producer: str) -> int:
+    """Return how many packets the server says it received of a participant's producer."""
+    stats = await of.api.stats(f"{of.mine}/producers/{producer}")
+    return sum(cast(int, one["packetCount"]) for one in stats if one["type"] == "inbound-rtp")

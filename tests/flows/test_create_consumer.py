@@ -9,7 +9,7 @@ from services.cli.participant.api import ApiError, JsonObject
 from services.cli.participant.media import is_picture_of
 from services.cli.participant.participant import Participant
 from services.cli.participant.rtc import receivable
-from tests.flows.people import Meeting, call_of_two, of_kind, opus
+from tests.flows.people import Meeting, call_of_two, forwarded, of_kind, opus
 
 
 async def test_the_picture_and_the_tone_are_the_senders(meeting: Meeting) -> None:
@@ -37,11 +37,6 @@ async def test_a_paused_consumer_gets_nothing_until_it_is_resumed(meeting: Meeti
         await ravi.api.post(f"{ravi.mine}/consumers/{video.consumer_id}/resume")
         seen = video.frames
         await ravi.until(lambda: video.frames > seen + 10, 10)
-
-
-async def forwarded(of: Participant, consumer: str) -> int:
-    stats = await of.api.stats(f"{of.mine}/consumers/{consumer}")
-    return sum(one["packetCount"] for one in stats if one["type"] == "outbound-rtp")
 
 
 async def test_without_a_receive_transport_there_is_nothing_to_consume_on(meeting: Meeting) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from services.cli.participant.api import ApiError
-from tests.flows.people import Meeting, call_of_two, of_kind
+from tests.eventually import eventually
+from tests.flows.people import Meeting, call_of_two, forwarded, of_kind, taken_in
 
 
 async def test_a_paused_producer_is_silent_for_everybody_and_comes_back_with_a_key_frame(meeting: Meeting) -> None:
@@ -15,6 +16,13 @@ async def test_a_paused_producer_is_silent_for_everybody_and_comes_back_with_a_k
         await ravi.until(lambda: any(e.type == "ProducerPaused" for e in ravi.events), 5)
         listed = await ravi.api.get(f"{meeting.path}/producers")
         assert {one["id"]: one["paused"] for one in listed["producers"]}[producer] is True
+        sent, came = await forwarded(ravi, video.consumer_id), await taken_in(asha, producer)
+
+        async def still_sending() -> bool:
+            return await taken_in(asha, producer) > came + 10
+
+        await eventually(still_sending, within=10)
+        assert await forwarded(ravi, video.consumer_id) == sent
         await asha.api.post(f"{asha.mine}/producers/{producer}/resume")
         await ravi.until(lambda: any(e.type == "ProducerResumed" for e in ravi.events), 5)
         seen = video.frames
