@@ -39,7 +39,7 @@ class OpenTransport:
 
 @dataclass(frozen=True, slots=True)
 class RestartIce:
-    """Answer checks with these credentials too; the old ones end with the first check that uses the new (RFC 8445 §9)."""
+    """Answer checks with these credentials too; those in use end with the first check that uses newer ones (RFC 8445 §9)."""
 
     transport: TransportId
     ice: IceCredentials

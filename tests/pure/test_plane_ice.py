@@ -3,6 +3,7 @@
 import pytest
 from aioice.stun import Class, Message, Method
 
+from sfu.packets import rtcp
 from sfu.plane import seat
 from tests.pure.virtual_plane import Client, VirtualPlane, call
 
@@ -113,13 +114,47 @@ def test_old_credentials_hold_until_the_new_ones_are_used() -> None:
     assert client.check(ice=NEW)
 
 
-def test_a_second_restart_ends_the_credentials_before_the_last() -> None:
+def test_credentials_in_use_hold_over_restarts_that_were_never_used() -> None:
+    """A restart whose answer got lost is asked for again; the peer has nothing but the old ones until an answer comes."""
     plane = VirtualPlane()
     client = plane.client("a", secured=False)
-    plane.order(seat.RestartIce(client.name, NEW))
-    plane.order(seat.RestartIce(client.name, seat.IceCredentials("third", "and-a-third-password-01")))
+    client.check()
+    unused = [seat.IceCredentials(f"restart-{number}", "another-password-0123456") for number in range(10)]
+    for each in [*unused, NEW]:
+        plane.order(seat.RestartIce(client.name, each))
+    assert client.check()
+    assert len(plane.core._by_fragment) == len(plane.core.transports[client.name].ice.fragments()) == 4
+    assert client.check(ice=unused[0]) == []
+    assert client.check(ice=unused[-1])
     assert client.check() == []
     assert client.check(ice=NEW)
+    assert plane.core._by_fragment == {NEW.username_fragment: plane.core.transports[client.name]}
+
+
+def test_a_selected_address_that_fell_silent_gives_way_to_one_that_is_checked() -> None:
+    """A NAT gave the browser another port; Firefox nominates in its first check only."""
+    plane, publisher, viewer = call()
+    publisher.frames(1, 5)
+    viewer.moved(4000)
+    viewer.check()
+    assert plane.core.transports[viewer.name].ice.selected == ("10.0.0.1", 1001)
+    plane.after(11, step=0.1)
+    viewer.check()
+    assert plane.events[-1] == seat.IceSelected(viewer.name, viewer.address, nominated=True)
+    del plane.clients["10.0.0.1", 1001]
+    publisher.frames(6, 5)
+    assert len(viewer.packets) == 10
+
+
+def test_a_selected_address_that_sends_media_stays_selected_without_checks() -> None:
+    plane, _, viewer = call()
+    first = viewer.address
+    for _ in range(15):
+        plane.after(1.0, step=0.1)
+        viewer.report(next(rtcp.write_receiver_reports([rtcp.Report(5000, 0, 0, 0, 0, 0, 0)])))
+    viewer.moved(4000)
+    viewer.check()
+    assert plane.core.transports[viewer.name].ice.selected == first
 
 
 def test_consent_ends_thirty_seconds_after_the_last_sign_of_life_and_nothing_is_sent_then() -> None:
@@ -175,11 +210,22 @@ def test_a_closed_transport_is_a_stranger_again() -> None:
     assert plane.events == []
 
 
-def test_an_address_belongs_to_the_transport_that_was_checked_from_it_last() -> None:
+def test_an_address_that_a_peer_is_heard_from_cannot_be_taken_by_another_transport() -> None:
+    """Whoever has credentials of his own may forge a check from somebody else's address."""
+    plane, publisher, viewer = call()
+    forger = Client(plane, "forger", publisher.address)
+    plane.clients[publisher.address] = publisher
+    assert forger.check(nominate=True) == []
+    publisher.frames(1, 5)
+    assert len(viewer.packets) == 5
+
+
+def test_an_address_that_fell_silent_belongs_to_the_transport_that_is_checked_from_it() -> None:
     plane = VirtualPlane()
     first = plane.client("a", secured=False)
     first.check()
     second = Client(plane, "b", first.address)
+    plane.after(11, step=0.1)
     second.check()
     plane.events.clear()
     second.send(b"\x16\xfe\xff" + bytes(30))

@@ -47,7 +47,7 @@ class Core:
             self._emit(seat.DatagramReceived(transport.name, data))
         elif transport is not None and 128 <= first < 192:
             transport.stats.bytes_received += len(data)
-            if not transport.media(data, now):
+            if not transport.media(data, address, now):
                 transport.stats.packets_discarded += 1
         else:
             self.stats.discarded += 1
@@ -55,20 +55,28 @@ class Core:
     def _check(self, data: bytes, address: Address, now: float) -> None:
         check = parse_check(data)
         transport = self._by_fragment.get(addressee(check)) if check else None
-        was = (transport.ice.selected, transport.ice.nominated) if transport else None
-        checked = transport.ice.check(check, address, now) if transport and check else None
-        if checked is None or transport is None:
+        if check is None or transport is None or self._taken(address, transport, now):
+            self.stats.discarded += 1
+            return
+        was = (transport.ice.selected, transport.ice.nominated)
+        checked = transport.ice.check(check, address, now)
+        if checked is None:
             self.stats.discarded += 1
             return
         self._send(checked.reply, address)
         if checked.dropped and self._by_address.get(checked.dropped) is transport:
             del self._by_address[checked.dropped]
-        if checked.retired:
-            self._by_fragment.pop(checked.retired, None)
+        for fragment in checked.retired:
+            self._by_fragment.pop(fragment, None)
         if address in transport.ice.tuples:
             self._by_address[address] = transport
         if transport.ice.selected and was != (transport.ice.selected, transport.ice.nominated):
             self._emit(seat.IceSelected(transport.name, transport.ice.selected, transport.ice.nominated))
+
+    def _taken(self, address: Address, by: Transport, now: float) -> bool:
+        """Say whether a 5-tuple is another transport's that is heard there: a peer may have forged it to cut that one off."""
+        holder = self._by_address.get(address)
+        return holder not in (None, by) and holder.ice.holds(address, now)
 
     def _send(self, data: bytes, address: Address) -> None:
         self.stats.packets_sent += 1
@@ -147,7 +155,7 @@ class Core:
         for address in transport.ice.tuples:
             if self._by_address.get(address) is transport:
                 del self._by_address[address]
-        transport.ice.tuples, transport.ice.selected = [], None
+        transport.ice.forget()
 
     def tick(self, now: float) -> None:
         """Do what time asks for; call each 20 ms or so."""
@@ -170,6 +178,5 @@ class Core:
         for transport in list(self.transports.values()):
             transport.every_second(now, SILENCE)
             if transport.ice.alive_at is not None and now - transport.ice.alive_at >= self._consent_timeout:
-                transport.ice.alive_at = None
                 self._forget_addresses(transport)
                 self._emit(seat.IceLost(transport.name))

@@ -77,13 +77,13 @@ class Transport:
             self.stats.rtp_bytes_sent += len(packet)
         self.send(sealed)
 
-    def media(self, data: bytes, now: float) -> bool:
+    def media(self, data: bytes, address: Address, now: float) -> bool:
         """Take an SRTP or SRTCP packet; False if it was nothing for us (RFC 5761 §4 tells the two apart)."""
         is_rtcp = len(data) > 1 and 192 <= data[1] <= 223
         plain = self.srtp.open(data, is_rtcp) if self.srtp and len(data) >= 12 else None
         if plain is None:
             return False
-        self.ice.alive_at = now
+        self.ice.heard(address, now)
         if is_rtcp:
             for each in rtcp.parse(plain):
                 self._rtcp(each, now)
