@@ -1,8 +1,10 @@
 """`doordarshan check` proves a deployment, or says which step did not hold."""
 
 import asyncio
+import re
 import sys
 
+from tests.conftest import MakeSystem
 from tests.system import KEY, SECRET, System
 
 
@@ -27,8 +29,11 @@ async def test_it_prints_every_step_and_what_was_received(system: System) -> Non
     assert code == 0, said
     for step in ("create meeting", "alice joins", "bob produces", "alice sees and hears bob", "counters agree"):
         assert step in said
-    assert "Hz" in said
-    assert "320x240" in said
+    steps = [line for line in said.splitlines() if not line.startswith(" ")]
+    assert all(re.match(r"ok +\d+ ms  \S", step) for step in steps[:-1])
+    assert steps[-1].startswith(f"All is well: {system.url}")
+    pictures, sounds = said.count("320x240"), said.count(" Hz")
+    assert (pictures, sounds) == (2, 2), "each says what it saw and heard of the other"
 
 
 async def test_a_wrong_secret_is_named_as_the_reason(system: System) -> None:
@@ -43,3 +48,12 @@ async def test_a_machine_with_nothing_but_loopback_is_told_so_in_one_line(system
     assert code == 1
     assert "no address but loopback" in said
     assert len(said.splitlines()) == 1
+
+
+async def test_a_media_server_that_nobody_reaches_is_named_as_the_reason(make_system: MakeSystem) -> None:
+    nowhere = {"DOORDARSHAN_ANNOUNCED_ADDRESS": "198.51.100.7"}  # of the block for documentation (RFC 5737)
+    system = await make_system(media_servers=1, settings={"media-server": nowhere})
+    code, said = await run_check("--url", system.url, "--key", KEY, "--secret", SECRET)
+    assert code == 1
+    assert "check failed at: alice makes and connects both transports" in said.splitlines()[-1]
+    assert await system.postgres.fetchval("select count(*) from meetings where ended_at is null") == 0
