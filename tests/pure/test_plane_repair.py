@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfu.packets import rtcp
 from sfu.packets.reception import Reception
 from sfu.packets.transport_cc import TICKS
 from sfu.plane import seat
@@ -15,7 +16,7 @@ from sfu.plane.reference.nack import NackGenerator
 from sfu.plane.reference.twcc import TransportCc
 from tests.pure import corpora
 from tests.pure.test_plane_packets import _read_arrivals
-from tests.pure.virtual_plane import KEY_FRAME, VirtualPlane, sequences
+from tests.pure.virtual_plane import KEY_FRAME, VirtualPlane, call, sequences
 
 RATE = 90000
 
@@ -74,6 +75,25 @@ def test_the_history_is_bounded_by_count_and_by_age() -> None:
     history.add(1500, b"late", now=60.0)
     assert len(history._sent) == 1
     assert history.again(1499, 60.0, 0.1) is None
+
+
+def test_a_packet_is_sent_again_ten_times_at_most() -> None:
+    history = History(max_age=2.0)
+    history.add(1, b"one", now=0.0)
+    assert [history.again(1, step / 10, pause=0.05) for step in range(12)] == [b"one"] * 10 + [None] * 2
+    history.add(1, b"another of the same number", now=1.5)
+    assert history.again(1, 1.6, pause=0.05)
+
+
+def test_losses_far_apart_are_all_asked_for_in_packets_that_can_be_sealed() -> None:
+    plane, publisher, _ = call()
+    publisher.media(0, KEY_FRAME)
+    for sequence in range(18, 18 * 800, 18):
+        for each in range(sequence - 17, sequence):
+            publisher.media(each)
+    plane.after(0.02)
+    asked = [each for nack in publisher.told(rtcp.Nack) for each in nack.sequences]
+    assert asked == list(range(18, 18 * 799, 18))
 
 
 def test_the_history_waits_between_two_resends() -> None:

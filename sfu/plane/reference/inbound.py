@@ -13,6 +13,8 @@ from sfu.plane.reference.outbound import Arrival, Outbound
 from sfu.plane.seat import AddProducer, StreamStats
 
 SILENCE = 2.0
+MAX_NACKED = 250
+"""Numbers that one NACK asks for, so that it fits a packet however far apart they are."""
 
 
 class Inbound:
@@ -98,7 +100,9 @@ class Inbound:
         if missing and self.order.nack:
             self.stats.nack_count += 1
             self.stats.nack_packet_count += len(missing)
-            self._feedback(rtcp.write_nack(self.ssrc, [each & 0xFFFF for each in missing]))
+            for at in range(0, len(missing), MAX_NACKED):
+                part = missing[at : at + MAX_NACKED]
+                self._feedback(rtcp.write_nack(self.ssrc, [each & 0xFFFF for each in part]))
         if in_vain:
             self.ask()
         if self.key_frames.due(now):
