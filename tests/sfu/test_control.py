@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import JsonValue
 from contracts.ids import ConsumerId, ProducerId, RouterId, TransportId
 from contracts.rtp import Kind, RtpCapabilities, RtpParameters
 from sfu.errors import InvalidRtpParameters, InvalidState, UnsupportedCodec
+from sfu.packets import rtp
 from sfu.streams import check_ranges
 from sfu.transport import WebRtcTransport
 from sfu.worker import Worker, WorkerSettings
@@ -106,6 +108,18 @@ def test_numbers_that_no_packet_can_carry_are_refused(changes) -> None:
     check_ranges(params)
     with pytest.raises(InvalidRtpParameters):
         check_ranges(params | changes)
+
+
+async def test_an_ssrc_of_zero_is_none_and_the_stream_is_found_by_its_mid(here: Room) -> None:
+    transport = here.transport()
+    params = sent(VP8, RTX, encodings=[{"ssrc": 0, "rtx": {"ssrc": 0}}], mid="5")
+    producer = produced(transport, "p", Kind.VIDEO, params)
+    stats = here.worker.plane.producer_stats(producer.id)
+    packet = rtp.RtpPacket(True, 96, 1, 0, 777, b"", [], b"")
+    inbound = here.worker.plane._core.producers[producer.id]
+    assert (stats.ssrc, stats.rtx_ssrc) == (0, None)
+    assert inbound.latch(replace(packet, payload_type=params.codecs[0].payload_type))
+    assert inbound.latch(replace(packet, payload_type=params.codecs[1].payload_type, ssrc=778))
 
 
 async def test_an_id_is_used_once_while_it_lives(here: Room) -> None:
