@@ -7,6 +7,7 @@ import uvloop
 
 from contracts.message import Command, Reply
 from services.bus import Call, QueueSpec, Serving
+from services.log import configure
 
 QUEUE = QueueSpec("kendra.bench", extra=(("x-expires", 30_000),))
 
@@ -29,7 +30,8 @@ async def echo(order: Echo, call: Call, world: None) -> Echoed:  # noqa: ARG001
 
 
 async def serve(url: str) -> None:
-    """Serve until killed."""
+    """Serve until killed. Logged as the services do, or each command would be a line in a pipe that nobody reads."""
+    configure("bench", "bench", "text")
     serving = Serving(url, QUEUE, {Echo: echo}, None, "kendra", "bench")
     await serving.start()
     print("ready", flush=True)
