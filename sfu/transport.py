@@ -86,6 +86,7 @@ class WebRtcTransport:
             raise InvalidRtpParameters("dtlsParameters has no fingerprint of a known algorithm")
         self._peer = dtls_parameters
         self.dtls_state = "connecting"
+        self._wait_anew()
         self._shake_hands()
 
     def restart_ice(self) -> IceParameters:
@@ -94,6 +95,8 @@ class WebRtcTransport:
         credentials = random_numbers.ice_credentials(self._random)
         self.ice_parameters = _ice_parameters(credentials)
         self.plane.order(seat.RestartIce(self.id, credentials))
+        if self.ice_selected is None:
+            self._wait_anew()
         return self.ice_parameters
 
     def produce(self, producer_id: ProducerId, kind: Kind, rtp_parameters: RtpParameters, paused: bool) -> Producer:
@@ -204,6 +207,8 @@ class WebRtcTransport:
             case seat.DatagramReceived(_, data):
                 self._dtls.received(data)
             case seat.IceSelected(_, address, nominated):
+                if self.ice_selected is None:
+                    self._wait_anew()
                 self.ice_selected = address
                 self.ice_state = "completed" if nominated else "connected"
                 self._shake_hands()
@@ -212,15 +217,27 @@ class WebRtcTransport:
                 self._close_by_itself("consent_lost")
 
     def _shake_hands(self) -> None:
-        """Start DTLS once the peer is announced; a client waits for a 5-tuple too. The deadline runs when both are there."""
+        """Start DTLS once the peer is announced; a client waits for a 5-tuple too."""
         if self._peer is None or self.dtls_state != "connecting":
             return
         role = "client" if self._peer.role == "server" else "server"
         if not self._handshaking and (role == "server" or self.ice_selected is not None):
             self._handshaking = True
             self._dtls.start(role, self._peer.fingerprints)
-        if self._deadline is None and self.ice_selected is not None:
-            self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT, self._dtls.fail)
+
+    def _wait_anew(self) -> None:
+        """Once the peer is announced: give it time for its first check, and from then on as much for the handshake."""
+        if self._peer is None or self.dtls_state != "connecting":
+            return
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.ice_selected is None:
+            self._close_by_itself("consent_lost")
+        else:
+            self._dtls.fail()
 
     def _send_dtls(self, data: bytes) -> None:
         self.plane.order(seat.SendDatagram(self.id, data))
