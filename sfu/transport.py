@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 IceState = Literal["new", "connected", "completed", "disconnected"]
 DtlsState = Literal["new", "connecting", "connected", "failed", "closed"]
-MAX_PRODUCERS = 256
+MAX_PRODUCERS, MAX_CONSUMERS = 256, 1024
 
 
 class WebRtcTransport:
@@ -131,9 +131,11 @@ class WebRtcTransport:
     ) -> Consumer:
         """Send a producer's stream to a receiver with these capabilities. Nothing is changed when it raises.
 
-        Raises InvalidState (closed, no such producer, the id is taken), InvalidRtpParameters, UnsupportedCodec.
+        Raises InvalidState (closed, no such producer, the id is taken, too many), InvalidRtpParameters, UnsupportedCodec.
         """
         self._check_open()
+        if len(self.consumers) >= MAX_CONSUMERS:
+            raise InvalidState(f"transport {self.id} has {MAX_CONSUMERS} consumers")
         producer = self.router.producers.get(producer_id)
         if producer is None or consumer_id in self.consumers:
             raise InvalidState(

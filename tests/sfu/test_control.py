@@ -139,6 +139,17 @@ async def test_an_id_is_used_once_while_it_lives(here: Room) -> None:
     assert produced(transport, "p", Kind.AUDIO, sent(OPUS))
 
 
+async def test_a_transport_carries_a_thousand_consumers_and_no_more(here: Room, monkeypatch) -> None:
+    monkeypatch.setattr("sfu.transport.MAX_CONSUMERS", 2)
+    transport = here.transport()
+    producer = produced(transport, "p", Kind.AUDIO, sent(OPUS))
+    for _ in range(2):
+        here.consume(transport, producer)
+    with pytest.raises(InvalidState):
+        here.consume(transport, producer)
+    assert len(transport.consumers) == len(producer.consumers) == 2
+
+
 async def test_what_is_closed_does_nothing_any_more(here: Room) -> None:
     transport = here.transport()
     producer = produced(transport, "p", Kind.VIDEO, sent(VP8))
