@@ -10,7 +10,6 @@ from services.cli.participant.participant import Participant
 from tests.eventually import eventually
 from tests.flows.people import OPUS, Meeting, opus
 
-
 VP8 = {
     "codecs": [{"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000}],
     "encodings": [{"ssrc": 2222}],
