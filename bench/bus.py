@@ -30,10 +30,11 @@ async def measure_bus(url: str) -> list[Measure]:
 
         await one_by_one(200, ask)
         alone = await one_by_one(1000, ask)
-        before = [cpu_seconds([pid]) for pid in (getpid(), server.pid)]
+        before = [cpu_seconds([pid], children=False) for pid in (getpid(), server.pid)]
         _, rate = await side_by_side(6000, 32, ask)
         asker, answerer = (
-            1000 * (cpu_seconds([pid]) - was) / 6000 for pid, was in zip((getpid(), server.pid), before, strict=True)
+            1000 * (cpu_seconds([pid], children=False) - was) / 6000
+            for pid, was in zip((getpid(), server.pid), before, strict=True)
         )
     finally:
         await bus.stop()

@@ -27,23 +27,24 @@ class Joins:
         return await self._client.join(f"{self._prefix}{number % MEETINGS}", f"p{number}")
 
 
-async def measure_joins(client: Client, pids: Callable[[], list[int]]) -> list[Measure]:
+async def measure_joins(client: Client, pids: Callable[[], dict[str, list[int]]]) -> list[Measure]:
     """Join alone, at a fixed rate, and as fast as 32 callers can."""
     join = Joins(client, "join-")
     await join.prepare()
     await one_by_one(100, join)
     alone = await one_by_one(400, join)
     steady = await open_loop(500, 50, join)
-    before = cpu_seconds(pids())
+    before = {name: cpu_seconds(those) for name, those in pids().items()}
     _, rate = await side_by_side(2000, 32, join)
-    cpu = 1000 * (cpu_seconds(pids()) - before) / 2000
+    cpu = {name: 1000 * (cpu_seconds(those) - before[name]) / 2000 for name, those in pids().items()}
     return [
         Measure("join alone, p50", percentile(alone, 0.5), "ms", 12),
         Measure("join alone, p99", percentile(alone, 0.99), "ms", 40),
         Measure("join at 50/s, open loop, p50", percentile(steady, 0.5), "ms"),
         Measure("join at 50/s, open loop, p99", percentile(steady, 0.99), "ms", 60),
         Measure("join with 32 callers", rate, "1/s", 150),
-        Measure("join, CPU over all processes", cpu, "cpu ms", 10),
+        Measure("join, CPU over all processes", sum(cpu.values()), "cpu ms", 10),
+        *(Measure(f"join, CPU of {name}", value, "cpu ms") for name, value in cpu.items()),
     ]
 
 

@@ -35,11 +35,11 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return user and system time that these processes have used so far, their children included."""
+def cpu_seconds(pids: Iterable[int], *, children: bool = True) -> float:
+    """Return user and system time that these processes have used so far, their living children's included unless told."""
     total = 0.0
     for pid in pids:
-        for process in _family(pid):
+        for process in _family(pid) if children else [psutil.Process(pid)]:
             try:
                 times = process.cpu_times()
             except psutil.Error:

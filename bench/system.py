@@ -1,6 +1,6 @@
 """The system that is measured: durable private services and every process, in a run directory of its own beside whatever else runs."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,17 +34,16 @@ class Measured:
     _services: PrivateServices
     _running: Running
 
-    def pids(self) -> list[int]:
-        """Return every process of the system, broker, Postgres and Redis included."""
-        return [pid for pid in self._pids() if pid is not None]
-
-    def _pids(self) -> Iterator[int | None]:
+    def pids(self) -> dict[str, list[int]]:
+        """Return every process of the system by what it is: broker, Postgres and Redis included."""
+        found: dict[str, list[int]] = {}
         for service in self._services.all:
-            yield service.child.pid
-            if isinstance(service, RabbitMQ):
-                yield service.epmd.pid
-        for child in self._running.children.values():
-            yield child.pid
+            children = (service.child, service.epmd) if isinstance(service, RabbitMQ) else (service.child,)
+            found[service.name] = [child.pid for child in children if child.pid is not None]
+        for name, child in self._running.children.items():
+            kind = "media servers" if name.startswith("media-server") else name
+            found.setdefault(kind, []).extend([child.pid] if child.pid is not None else [])
+        return found
 
 
 @asynccontextmanager
