@@ -15,6 +15,7 @@ from functools import partial
 import structlog
 import uvloop
 from prometheus_client import REGISTRY
+from pydantic import ValidationError
 
 from contracts.failure import KendraError
 from contracts.ids import WorkerId
@@ -141,7 +142,7 @@ class MediaServer:
 
     def _began(self, starting: asyncio.Task[None]) -> None:
         if not starting.cancelled() and (error := starting.exception()) is not None:
-            log.error("cannot start", exc_info=error)
+            log.error("cannot start", error=str(error), exc_info=None if isinstance(error, OSError) else error)
             self.give_up()
 
     def _worker_died(self, error: BaseException) -> None:
@@ -210,6 +211,8 @@ async def serve(settings: Settings) -> int | str:
         workers = await open_workers(settings)
     except OSError as error:
         return f"media server: cannot listen on {settings.listen_ip} port {settings.media_port}: {error.strerror}"
+    except ValueError as error:
+        return f"media server: DOORDARSHAN_LISTEN_IP: {error}"
     server = MediaServer(settings, workers)
     logs.configure(SERVICE, f"{settings.name}.{server.boot}", settings.log)
     REGISTRY.register(Live(server.world.registry, server.world.workers))
@@ -220,4 +223,12 @@ async def serve(settings: Settings) -> int | str:
 
 def run() -> None:
     """Run the service in the foreground."""
-    sys.exit(uvloop.run(serve(Settings())))
+    try:
+        settings = Settings()
+    except ValidationError as wrong:
+        sys.exit("\n".join(f"media server: {_setting(error['loc'])}: {error['msg']}" for error in wrong.errors()))
+    sys.exit(uvloop.run(serve(settings)))
+
+
+def _setting(where: tuple[int | str, ...]) -> str:
+    return f"DOORDARSHAN_{'_'.join(map(str, where)).upper()}" if where else "settings"

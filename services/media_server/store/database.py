@@ -78,11 +78,12 @@ class Database:
         await self.pool
 
     async def close(self) -> None:
-        """Give the connections back; one that hangs is dropped after 2 s."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2.0):
-                await self.pool.close()
-        self.pool.terminate()
+        """Give the connections back; one that hangs is dropped after 2 s. Fine if it was never started."""
+        with suppress(asyncpg.InterfaceError):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2.0):
+                    await self.pool.close()
+            self.pool.terminate()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
