@@ -27,13 +27,15 @@ BUDGET = 4.0
 _OF_DIRECTION: Mapping[Direction, Grant] = {Direction.SEND: Grant.PRODUCE, Direction.RECV: Grant.CONSUME}
 
 
-def check(order: object, actor: Actor, grant: Grant | None) -> None:
-    """Raise Forbidden unless the actor may give the order. A participant token joins again without the grant."""
+def check(order: object, actor: Actor, grant: Grant | None, *others: Grant) -> None:
+    """Raise Forbidden unless the actor may give the order. A participant token joins again without the grant; any of `others` will do as well."""
     if isinstance(order, RecreateTransport):
         grant = _OF_DIRECTION[order.direction]
     if grant in {None, Grant.PRODUCE, Grant.CONSUME} and Grant.ADMIN in actor.grants:
         return
     if grant is Grant.JOIN and actor.seat is not None:
+        return
+    if any(other in actor.grants for other in others):
         return
     if grant is None and actor.seat is None:
         raise Forbidden("this takes a participant token")
@@ -42,12 +44,12 @@ def check(order: object, actor: Actor, grant: Grant | None) -> None:
 
 
 def granted(
-    flow: Callable[[OrderT, Call, World], Awaitable[ReplyT]], grant: Grant | None
+    flow: Callable[[OrderT, Call, World], Awaitable[ReplyT]], grant: Grant | None, *others: Grant
 ) -> Callable[[OrderT, Call, World], Awaitable[ReplyT]]:
     """Return the flow behind its check and within kendra's budget."""
 
     async def checked(order: OrderT, call: Call, world: World) -> ReplyT:
-        check(order, call.actor, grant)
+        check(order, call.actor, grant, *others)
         latest = time.monotonic() + BUDGET
         return await flow(order, call if call.deadline <= latest else replace(call, deadline=latest), world)
 

@@ -55,7 +55,7 @@ HANDLERS: Handlers = {
     LeaveMeeting: granted(leave_meeting, SEAT),
     KickParticipant: granted(kick_participant, Grant.ADMIN),
     EndMeeting: granted(end_meeting, Grant.ADMIN),
-    GetPlacement: granted(get_placement, Grant.ADMIN),
+    GetPlacement: granted(get_placement, Grant.ADMIN, Grant.OPERATOR),
     ListServers: granted(list_servers, Grant.OPERATOR),
     DrainServer: granted(drain_server, Grant.OPERATOR),
     UndrainServer: granted(undrain_server, Grant.OPERATOR),

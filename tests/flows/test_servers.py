@@ -80,6 +80,18 @@ async def test_a_placement_is_explained_on_the_command_line(meeting: Meeting) ->
         assert ("chosen" in row.split()) == (name == created["mediaServerId"])
 
 
+async def test_an_operator_learns_why_a_meeting_is_where_it_is_and_nothing_else_of_it(
+    meeting: Meeting, operator: Api
+) -> None:
+    created = await meeting.create(2, 2)
+    explained = await operator.get(f"{meeting.path}/placement")
+    assert explained["decisions"][-1]["chosen"] == created["mediaServerId"]
+    for path in (meeting.path, f"{meeting.path}/producers"):
+        with pytest.raises(ApiError) as refused:
+            await operator.get(path)
+        assert (refused.value.status, refused.value.code) == (403, "forbidden")
+
+
 async def test_a_meeting_that_never_was_has_no_explanation(system: System) -> None:
     status, printed = await command(system, "explain", "never-created")
     assert (status, len(printed)) == (1, 1)

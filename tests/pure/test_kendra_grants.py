@@ -71,6 +71,14 @@ def test_an_admin_is_no_operator_and_neither_creates_nor_joins_by_that(grant: Gr
         check(None, Actor(grants=(Grant.ADMIN,)), grant)
 
 
+def test_a_placement_is_explained_to_admins_and_operators() -> None:
+    for grant in set(Grant) - {Grant.ADMIN, Grant.OPERATOR}:
+        with pytest.raises(Forbidden):
+            check(None, seated(grant), Grant.ADMIN, Grant.OPERATOR)
+    check(None, Actor(grants=(Grant.ADMIN,)), Grant.ADMIN, Grant.OPERATOR)
+    check(None, Actor(grants=(Grant.OPERATOR,)), Grant.ADMIN, Grant.OPERATOR)
+
+
 def test_a_transport_takes_the_grant_of_what_it_carries() -> None:
     check(RecreateTransport(direction=Direction.SEND), seated(Grant.PRODUCE), SEAT)
     check(RecreateTransport(direction=Direction.RECV), seated(Grant.CONSUME), SEAT)
