@@ -12,7 +12,7 @@ log = structlog.stdlib.get_logger("media server")
 
 
 async def bury_earlier_boots(boots: Boots, told: Callable[[Allocated], None]) -> None:
-    """Clear what every other boot of this server's name left. Raises Unavailable; then it is to be done again."""
+    """Clear what the boots before this one left under its name. Raises Unavailable; then it is to be done again."""
     for boot in await boots.earlier_boots():
         await clear(boots, boot, told)
         await boots.bury(boot)

@@ -12,17 +12,21 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from contracts.failure import MediaServerUnavailable, StaleEpoch
+from contracts.ids import BootId, MediaServerId
 from contracts.join_meeting import GetRouterCapabilities
 from services.bus import KENDRA_COMMANDS, NobodyThere
 from services.cli.stack.ports import free_ports
+from services.media_server.burial import bury_earlier_boots
 from services.media_server.lease import Lease
 from services.media_server.main import MediaServer, open_workers
 from services.media_server.metrics import Live
 from services.media_server.settings import Settings
+from services.media_server.store import Boots
+from services.media_server.store import Database as Rows
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
 from tests.services.bus_peers import Line
-from tests.services.media_server_peers import TENANT, Meeting, Stage, staged
+from tests.services.media_server_peers import SERVER, TENANT, Meeting, Stage, staged
 from tests.session import Broker, Database
 
 
@@ -150,6 +154,26 @@ async def test_a_start_buries_what_an_earlier_boot_left_and_tells_the_meetings(s
     with pytest.raises(StaleEpoch):
         await meeting.ask(GetRouterCapabilities(), None)
     await again.stop()
+
+
+async def test_a_start_that_was_overtaken_by_another_buries_nothing_of_the_newer_boot(stage: Stage) -> None:
+    """Two processes of one name start side by side: the older one finds the newer as if it were an earlier boot."""
+    newer = await stage.start()
+    meeting = await stage.meeting(newer)
+    await meeting.transport("send")
+    database = Rows.open(stage.database.of["media"], MediaServerId(SERVER), BootId("overtaken"))
+    await database.start()
+    boots = Boots(database)
+    await boots.register("127.0.0.1", 10, 1e9)
+    await stage.rows.execute(
+        "update media_servers set started_at = now() - interval '1 minute' where boot = 'overtaken'"
+    )
+    await bury_earlier_boots(boots, lambda _: None)
+    assert len(await stage.agree(newer)) == 2
+    assert await meeting.types() == []
+    await boots.unregister()
+    await database.close()
+    await newer.stop()
 
 
 async def test_kendra_is_told_of_events_that_no_command_asked_for(stage: Stage, server: MediaServer) -> None:

@@ -48,7 +48,7 @@ class Boots:
             return [Allocated(*row) for row in await connection.fetch(sql.UNWANTED, *self._database.by)]
 
     async def earlier_boots(self) -> list[BootId]:
-        """Return the other boots that have rows under this server's name."""
+        """Return the boots under this server's name that started before this one."""
         async with self._database.connection() as connection:
             return [row["boot"] for row in await connection.fetch(sql.EARLIER_BOOTS, *self._database.by)]
 

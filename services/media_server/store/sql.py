@@ -65,7 +65,11 @@ UNWANTED = """
     where a.server = $1 and a.boot = $2
       and (m.epoch is distinct from a.epoch or m.server is distinct from a.server or m.boot is distinct from a.boot)
 """
-EARLIER_BOOTS = "select boot from media_servers where server = $1 and boot <> $2"
+EARLIER_BOOTS = """
+    select earlier.boot from media_servers earlier
+    join media_servers own on own.server = earlier.server and own.boot = $2 and earlier.started_at < own.started_at
+    where earlier.server = $1
+"""
 ALLOCATIONS_OF = "select tenant, meeting, epoch from allocations where server = $1 and boot = $2"
 TRANSPORTS_OF = (
     "select id from transports where tenant = $1 and meeting = $2 and epoch = $3 and server = $4 and boot = $5"
