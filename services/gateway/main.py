@@ -14,12 +14,12 @@ from contextlib import suppress
 
 import structlog
 import uvloop
-from pydantic import ValidationError
 
 from services import log as logs
 from services.admin import Admin
 from services.bus import Bus
 from services.bus.connection import LOST
+from services.environment import settings_of
 from services.gateway.app import create_app, surrounded
 from services.gateway.edge import Edge
 from services.gateway.events import Streams
@@ -109,18 +109,11 @@ async def serve(settings: Settings) -> None:
 
 def run() -> None:
     """Run the service in the foreground."""
-    try:
-        settings = Settings()
-    except ValidationError as wrong:
-        sys.exit("\n".join(f"gateway: {_setting(error['loc'])}: {error['msg']}" for error in wrong.errors()))
+    settings = settings_of(SERVICE, Settings)
     try:
         uvloop.run(serve(settings))
     except OSError as error:
         sys.exit(f"gateway: cannot listen on {settings.http_host} port {settings.http_port}: {error.strerror}")
-
-
-def _setting(where: tuple[int | str, ...]) -> str:
-    return f"DOORDARSHAN_{'_'.join(map(str, where)).upper()}" if where else "settings"
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from services.admin import Admin
 from services.bus import Bus, Serving, kendra_commands
 from services.bus.connection import LOST
 from services.bus.dead import DeadLetters
+from services.environment import settings_of
 from services.kendra import events, store
 from services.kendra.handlers import HANDLERS
 from services.kendra.media import Media
@@ -126,6 +127,6 @@ async def serve(settings: Settings, process: str) -> None:
 
 def run() -> None:
     """Run a kendra in the foreground, as its environment says."""
-    settings, process = Settings(), secrets.token_hex(4)
+    settings, process = settings_of("kendra", Settings), secrets.token_hex(4)
     logging.configure("kendra", process, settings.log)
     uvloop.run(serve(settings, process))

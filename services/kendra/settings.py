@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     amqp_url: str
     redis_url: str
     redis_prefix: str = ""
-    log: Literal["json", "text"] = "json"
+    log: Literal["json", "text"] = "text"
     admin_host: str = "127.0.0.1"
     admin_port: int = 0
     command_queue: Literal["classic", "quorum"] = "classic"

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OURS = {"contracts", "services", "sfu", "bench", "tests"}
-SHARED = {"contracts", "services.bus", "services.log", "services.admin", "services.sealing"}
+SHARED = {"contracts", "services.bus", "services.log", "services.admin", "services.environment", "services.sealing"}
 """What a service may import of ours besides itself (docs/decisions/what-services-share.md)."""
 MAY = {
     "services/bus": {"contracts", "services.bus"},
