@@ -101,6 +101,8 @@ class _Up:
         with self._progress.under_way("starting gateway, kendra and media servers"):
             await self._running.start_all(self._progress.done)
         self._run_directory.note("url", system.url)
+        if system.certificate is not None:
+            self._run_directory.note("certificate", str(system.certificate))
         self._run_directory.note("postgres", owner.postgres)
         return await asyncio.to_thread(demo_link, system.url, owner.postgres, self._run_directory.secrets)
 

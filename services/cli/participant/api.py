@@ -5,6 +5,7 @@ Every POST carries an `Idempotency-Key` and is repeated with it while the answer
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class ServerEvent:
 class Api:
     """One caller with one bearer token. `token` may be replaced (join gives a participant token)."""
 
-    def __init__(self, url: str, token: str, *, verify: bool = True, budget: float = 15.0) -> None:
+    def __init__(self, url: str, token: str, *, verify: bool | ssl.SSLContext = True, budget: float = 15.0) -> None:
         self.token, self.budget = token, budget
         self._http = httpx.AsyncClient(base_url=url.rstrip("/"), timeout=6.0, verify=verify)
 

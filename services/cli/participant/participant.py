@@ -1,6 +1,7 @@
 """A participant without a screen: joins, sends its picture and tone, receives everybody else's and remembers what it saw and heard."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -48,7 +49,14 @@ class Participant:
     """One instance of one participant in one meeting."""
 
     def __init__(
-        self, url: str, token: str, meeting: str, name: str, signature: Signature, *, verify: bool = True
+        self,
+        url: str,
+        token: str,
+        meeting: str,
+        name: str,
+        signature: Signature,
+        *,
+        verify: bool | ssl.SSLContext = True,
     ) -> None:
         self.api = Api(url, token, verify=verify)
         self.meeting, self.name, self.signature = meeting, name, signature
