@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import asyncpg
@@ -83,7 +84,7 @@ class Remembered(Generic[K, V]):
         task = self._asked.get(key)
         if task is None:
             task = self._asked[key] = asyncio.create_task(self._refresh(key))
-            task.add_done_callback(lambda done: (self._asked.pop(key) and done.cancelled()) or done.exception())
+            task.add_done_callback(partial(self._settled, key))
         return task
 
     def _settled(self, key: K, done: asyncio.Task[V]) -> None:
