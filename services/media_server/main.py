@@ -178,8 +178,12 @@ class MediaServer:
 
     def _close_unwanted(self, of: Allocated) -> None:
         log.info("closing an allocation that is not wanted any more", meeting=of.meeting, epoch=of.epoch)
-        close = partial(close_allocation, of, self.world)
-        self._lines.put((of.tenant, of.meeting), close, always=True).add_done_callback(look_at)
+        self._lines.put((of.tenant, of.meeting), partial(self._closed, of), always=True).add_done_callback(look_at)
+
+    async def _closed(self, of: Allocated) -> None:
+        """Close an allocation, as a command would: what its rows are needed to settle comes first."""
+        await self._debts.pay((of.tenant, of.meeting))
+        await close_allocation(of, self.world)
 
     async def _keep_forgetting(self) -> None:
         while True:

@@ -9,14 +9,17 @@ from uuid import uuid4
 import aio_pika
 import pytest
 
+from contracts.create_meeting import AllocateRouter
 from contracts.create_producer import CreateProducer
 from contracts.failure import Busy, DeadlineExceeded, IdempotencyKeyReused, KendraError, Unavailable
-from contracts.ids import MediaServerId, ProducerId
+from contracts.ids import CommandId, MediaServerId, ProducerId
 from contracts.join_meeting import GetRouterCapabilities
+from contracts.meeting import Capacity
 from contracts.producers import PauseProducer
 from contracts.rtp import Kind
 from services.bus import media_queue
 from services.media_server.main import MediaServer
+from services.media_server.store import Allocated, Store
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
 from tests.services.media_server_peers import SERVER, TENANT, Meeting, Stage, opus, staged
@@ -42,6 +45,7 @@ async def meeting(stage: Stage, server: MediaServer) -> AsyncIterator[Meeting]:
     await stage.end_meetings(server)
 
 
+CAPACITY = Capacity(participants=80, producers=20)
 IN_COMMIT = "query ilike 'commit%' and state = 'active'"
 
 
@@ -232,12 +236,19 @@ async def kill_the_servers_backends(meeting: Meeting) -> None:
     )
 
 
+def drop_connections(meeting: Meeting) -> None:
+    """Break the server's connections that are in use, from its own side; the backends go on."""
+    for holder in meeting.server._database.pool._holders:
+        if holder._con is not None and holder._in_use:
+            holder._con.terminate()
+
+
 @asynccontextmanager
-async def slow_commits(meeting: Meeting) -> AsyncIterator[None]:
-    """Have every commit that made a producer take a second, inside COMMIT."""
+async def slow_commits(meeting: Meeting, table: str = "producers") -> AsyncIterator[None]:
+    """Have every commit that made a producer (or another row) take a second, inside COMMIT."""
     await meeting.rows.execute(
-        """create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return null; end $$;
-           create constraint trigger dawdles after insert on producers deferrable initially deferred
+        f"""create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return null; end $$;
+           create constraint trigger dawdles after insert on {table} deferrable initially deferred
            for each row execute function dawdle()"""
     )
     yield
@@ -268,13 +279,49 @@ async def test_a_commit_that_lands_after_its_connection_is_gone_is_found_out(sta
     async with slow_commits(meeting):
         asked = asyncio.create_task(meeting.produce(transport.id, id=id))
         assert await eventually(lambda: backends(meeting, IN_COMMIT))
-        for holder in meeting.server._database.pool._holders:
-            if holder._con is not None and holder._in_use:
-                holder._con.terminate()
+        drop_connections(meeting)
         produced = await asked
     assert produced in await stage.agree(meeting.server)
     assert await meeting.produce(transport.id, id=id) == produced
     assert await meeting.types() == ["ProducerCreated"]
+
+
+async def test_an_allocation_in_doubt_that_nobody_wants_any_more_leaves_no_router(
+    stage: Stage, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows must not go before it is settled: it would be found to have landed, and its router would live on without them."""
+    recorder = meeting.server.world.recorder
+
+    async def away(_: CommandId) -> bool:
+        raise Unavailable
+
+    await meeting.wants(meeting.server)
+    monkeypatch.setattr(recorder._store, "landed", away)
+    async with slow_commits(meeting, "allocations"):
+        asked = asyncio.create_task(meeting.ask(AllocateRouter(capacity=CAPACITY), None))
+        assert await eventually(lambda: backends(meeting, IN_COMMIT))
+        drop_connections(meeting)
+        with pytest.raises(Unavailable):
+            await asked
+    epoch = meeting.epoch
+    await eventually(lambda: meeting.rows.fetchval("select count(*) from allocations where epoch = $1", epoch))
+    await meeting.wants(None)
+    found: list[Allocated] = []
+    reporting = meeting.server._reporting
+    close = reporting._unwanted
+    monkeypatch.setattr(reporting, "_unwanted", lambda of: (found.append(of), close(of)))
+    await eventually(lambda: _as_found(meeting, found))
+    assert recorder.in_doubt == [(TENANT, meeting.id)]
+    monkeypatch.setattr(recorder._store, "landed", Store.landed.__get__(recorder._store))
+    await eventually(lambda: _gone(stage, meeting))
+
+
+async def _as_found(meeting: Meeting, found: list[Allocated]) -> bool:
+    return bool(found) and meeting.server._lines.idle((TENANT, meeting.id))
+
+
+async def _gone(stage: Stage, meeting: Meeting) -> bool:
+    return not meeting.server.world.recorder.in_doubt and not await stage.agree(meeting.server)
 
 
 async def test_a_close_that_could_not_be_written_is_written_before_the_next_command(
