@@ -20,15 +20,18 @@
     return byTrack;
   }
 
-  // What each other participant's tile shows and plays right now, by the name on the tile.
+  // What each other participant's tile shows and plays right now, by the name on the tile; a second tile of a name is "name (2)".
   window.received = async () => {
     const byTrack = await inbound();
     const tiles = [...document.querySelectorAll(".tile:not(.own)")];
+    const named = new Map();
     return Object.fromEntries(tiles.map((tile) => {
       const element = tile.querySelector("video");
       const [video] = element.srcObject.getVideoTracks().map((track) => byTrack.get(track.id));
       const [audio] = element.srcObject.getAudioTracks().map((track) => byTrack.get(track.id));
-      return [tile.querySelector(".name").textContent, {
+      const name = tile.querySelector(".name").textContent;
+      named.set(name, (named.get(name) ?? 0) + 1);
+      return [named.get(name) > 1 ? `${name} (${named.get(name)})` : name, {
         participant: tile.dataset.participant,
         width: element.videoWidth,
         frames: video?.framesDecoded ?? 0,
