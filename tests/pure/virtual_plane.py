@@ -40,7 +40,8 @@ class VirtualPlane:
         """Let time pass, ticking."""
         for _ in range(round(seconds / step)):
             self.now += step
-            self.core.tick(self.now)
+            for work in self.core.due(self.now):
+                work()
 
     def client(self, name: str, secured: bool = True) -> "Client":
         """Open a transport and return its client, after its first check and with keys unless told otherwise."""

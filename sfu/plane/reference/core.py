@@ -4,7 +4,8 @@ Only ICE checks are read from an address that no authenticated check came from. 
 and dropped at most; an exception is a bug of ours, for the caller to count.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from contracts.ids import ConsumerId, ProducerId, TransportId
 from sfu.packets.srtp import Srtp
@@ -157,26 +158,29 @@ class Core:
                 del self._by_address[address]
         transport.ice.forget()
 
-    def tick(self, now: float) -> None:
-        """Do what time asks for; call each 20 ms or so."""
-        for stream in self.producers.values():
+    def due(self, now: float) -> Iterator[Callable[[], None]]:
+        """Return what time asks for, each thing alone: a failure in one must not keep the others' peers waiting. Call each 20 ms or so."""
+        for stream in list(self.producers.values()):
             if stream.needs_repair:
-                stream.repair(now)
+                yield partial(stream.repair, now)
         if now - self._fed_back_at >= INTERVAL:
             self._fed_back_at = now
-            for transport in self.transports.values():
-                transport.every_100_ms(now)
+            for transport in list(self.transports.values()):
+                yield partial(transport.every_100_ms, now)
         if now - self._reported_at >= 1.0:
-            self._every_second(now)
+            self._settle_rates(now)
+            for transport in list(self.transports.values()):
+                yield partial(transport.every_second, now, SILENCE)
+                yield partial(self._hold_consent, transport, now)
 
-    def _every_second(self, now: float) -> None:
+    def _settle_rates(self, now: float) -> None:
         elapsed, self._reported_at = max(1.0, now - self._reported_at), now
         sent, size = self.stats.packets_sent, self.stats.bytes_sent
         self.stats.packets_per_second = int((sent - self._counted[0]) / elapsed)
         self.stats.bytes_sent_per_second = int((size - self._counted[1]) / elapsed)
         self._counted = (sent, size)
-        for transport in list(self.transports.values()):
-            transport.every_second(now, SILENCE)
-            if transport.ice.alive_at is not None and now - transport.ice.alive_at >= self._consent_timeout:
-                self._forget_addresses(transport)
-                self._emit(seat.IceLost(transport.name))
+
+    def _hold_consent(self, transport: Transport, now: float) -> None:
+        if transport.ice.alive_at is not None and now - transport.ice.alive_at >= self._consent_timeout:
+            self._forget_addresses(transport)
+            self._emit(seat.IceLost(transport.name))

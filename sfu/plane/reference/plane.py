@@ -89,10 +89,11 @@ class ReferencePlane:
         if not self._open:
             return
         self._timer = self._loop.call_later(TICK, self._tick)
-        try:
-            self._core.tick(self._loop.time())
-        except Exception:
-            self._failed()
+        for work in self._core.due(self._loop.time()):
+            try:
+                work()
+            except Exception:
+                self._failed()
 
     def _failed(self) -> None:
         self._core.stats.failures += 1
