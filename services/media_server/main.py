@@ -15,7 +15,6 @@ from functools import partial
 import structlog
 import uvloop
 from prometheus_client import REGISTRY
-from pydantic import ValidationError
 
 from contracts.failure import KendraError
 from contracts.ids import WorkerId
@@ -23,6 +22,7 @@ from contracts.live import RelayEvents
 from services import log as logs
 from services.admin import Admin
 from services.bus import KENDRA_COMMANDS, Bus, Call, Serving, media_commands
+from services.environment import settings_of
 from services.media_server.burial import bury_earlier_boots, clear
 from services.media_server.debts import Debts, look_at
 from services.media_server.flows.end_meeting import close_allocation
@@ -227,12 +227,4 @@ async def serve(settings: Settings) -> int | str:
 
 def run() -> None:
     """Run the service in the foreground."""
-    try:
-        settings = Settings()
-    except ValidationError as wrong:
-        sys.exit("\n".join(f"media server: {_setting(error['loc'])}: {error['msg']}" for error in wrong.errors()))
-    sys.exit(uvloop.run(serve(settings)))
-
-
-def _setting(where: tuple[int | str, ...]) -> str:
-    return f"DOORDARSHAN_{'_'.join(map(str, where)).upper()}" if where else "settings"
+    sys.exit(uvloop.run(serve(settings_of("media server", Settings))))
