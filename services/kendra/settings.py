@@ -33,3 +33,5 @@ class Settings(BaseSettings):
     """How long a command's repeat is recognised; events and the rows of who left are kept as long."""
     placements_kept: float = 30 * 86_400.0
     """How long decisions can be explained."""
+    meetings_kept: float = 30 * 86_400.0
+    """How long the numbers of an ended meeting go on; longer than any participant token holds."""

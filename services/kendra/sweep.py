@@ -89,7 +89,8 @@ class Sweep:
     async def _forget(self) -> None:
         if time.monotonic() - self._forgot_at < _FORGET_EVERY:
             return
-        await self._world.store.cleaning.forget(self._settings.steps_kept, self._settings.placements_kept)
+        kept = self._settings
+        await self._world.store.cleaning.forget(kept.steps_kept, kept.placements_kept, kept.meetings_kept)
         self._forgot_at = time.monotonic()
 
 

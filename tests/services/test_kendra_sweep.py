@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from contracts.end_meeting import CloseRouter
+from contracts.end_meeting import CloseRouter, EndMeeting
 from contracts.failure import StaleInstance
 from contracts.join_meeting import CloseSeats
 from contracts.meeting import Direction
@@ -84,10 +84,51 @@ async def test_rows_past_their_time_go(stage: Stage, server: FakeServer) -> None
     first = await stage.kendra()
     await stage.create("standup")
     await stage.relayed("standup")
-    await first.world.store.cleaning.forget(0.0, 0.0)
+    await first.world.store.cleaning.forget(0.0, 0.0, 0.0)
     for table in ("steps", "placements", "events"):
         assert await stage.rows.fetchval(f"select count(*) from {table}") == 0  # noqa: S608
     assert await stage.rows.fetchval("select base from event_heads") == 1
+
+
+async def test_an_ended_meeting_is_forgotten_and_begins_at_one_under_a_new_incarnation(
+    stage: Stage, server: FakeServer
+) -> None:
+    kendra = await stage.kendra()
+    await stage.create("running")
+    await stage.create("standup")
+    await stage.join("standup", "asha")
+    await stage.relayed("standup")
+    before = await stage.rows.fetchval("select incarnation from meetings where meeting = 'standup'")
+    await stage.ask(EndMeeting(), "standup")
+    await kendra.world.store.cleaning.forget(86_400.0, 86_400.0, 86_400.0)
+    assert await stage.rows.fetchval("select count(*) from meetings") == 2
+    await kendra.world.events.keep_hints()
+    await kendra.world.store.cleaning.forget(0.0, 0.0, 0.0)
+    for table in ("meetings", "event_heads"):
+        assert [row[0] for row in await stage.rows.fetch(f"select meeting from {table}")] == ["running"]  # noqa: S608
+    for table in ("participants", "relays", "events", "steps", "placements"):
+        sql = f"select count(*) from {table}" + ("" if table == "steps" else " where meeting = 'standup'")  # noqa: S608
+        assert await stage.rows.fetchval(sql) == 0, table
+    again = await stage.create("standup")
+    assert (again.epoch, again.repeated) == (1, False)
+    assert (await stage.join("standup", "asha")).seat == 2
+    assert await stage.rows.fetchval("select incarnation from meetings where meeting = 'standup'") != before
+    await stage.relayed("standup")
+
+
+async def test_creates_and_forgetting_at_once_book_each_meeting_once(stage: Stage, server: FakeServer) -> None:
+    kendra = await stage.kendra()
+    await stage.create("standup")
+
+    async def forgetting() -> None:
+        for _ in range(20):
+            await kendra.world.store.cleaning.forget(86_400.0, 86_400.0, 0.0)
+
+    for _ in range(5):
+        await stage.ask(EndMeeting(), "standup")
+        answers = await asyncio.gather(forgetting(), *(stage.create("standup") for _ in range(10)))
+        assert len({(one.epoch, one.router_id) for one in answers[1:]}) == 1
+        assert await stage.rows.fetchval("select sum(booked) from bookings") == 16
 
 
 async def test_the_log_tells_the_same_as_the_rows(stage: Stage, server: FakeServer) -> None:

@@ -73,6 +73,12 @@ FORGET_EVENTS = """
         where at < clock_timestamp() - make_interval(secs => $1) group by tenant, meeting order by tenant, meeting limit 100
     ) old
 """
+FORGET_MEETINGS = """
+    select forget_meeting(tenant, meeting, make_interval(secs => $1)) from (
+        select tenant, meeting from meetings
+        where ended_at < clock_timestamp() - make_interval(secs => $1) order by tenant, meeting limit 100
+    ) old
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +113,10 @@ class Cleaning:
         """Return the meetings that have been empty that long."""
         return [(row["tenant"], row["meeting"]) for row in await self._database.rows(EMPTY, empty_for)]
 
-    async def forget(self, steps_kept: float, placements_kept: float) -> None:
-        """Delete what is past its time."""
+    async def forget(self, steps_kept: float, placements_kept: float, meetings_kept: float) -> None:
+        """Delete what is past its time; meetings that ended and their last rows 100 at once."""
         await self._database.write(FORGET_STEPS, steps_kept)
         await self._database.write(FORGET_SEATS, steps_kept)
         await self._database.write(FORGET_PLACEMENTS, placements_kept)
         await self._database.write(FORGET_EVENTS, steps_kept)
+        await self._database.write(FORGET_MEETINGS, meetings_kept)
