@@ -46,7 +46,7 @@ async def test_a_drained_server_gets_no_meeting_until_it_is_undrained(system: Sy
         assert await command(system, "undrain", drained) == (0, [f"{drained} gets meetings again"])
         await meetings[3].create(16, 32)
         explained = (await meetings[3].admin.get(f"{meetings[3].path}/placement"))["decisions"][-1]
-        assert not any("rejected" in one for one in explained["candidates"])
+        assert [one for one in explained["candidates"] if "rejected" in one] == []
     finally:
         await operator.delete(f"/v1/servers/{drained}/drain")
         for one in meetings:
