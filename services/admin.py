@@ -4,6 +4,7 @@ Liveness says that the event loop turns and depends on nothing outside; readines
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+
+class CannotListen(OSError):
+    """Somebody else has the port, or the address is not this machine's; the text says which."""
+
 
 Check = Callable[[], Awaitable[bool]]
 """Whether one thing that the service needs is there. Taking over a second, or raising, means no."""
@@ -35,10 +41,10 @@ class Admin:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen; asked for port 0, `port` is then the one the system chose. Raises OSError when the port is taken."""
-        listening = socket.create_server((self._host, self.port))
-        self.port = listening.getsockname()[1]
-        self._task = asyncio.create_task(self._server.serve(sockets=[listening]), name="admin port")
+        """Listen; asked for port 0, `port` is then the one the system chose. Raises CannotListen."""
+        opened = listening(self._host, self.port)
+        self.port = opened.getsockname()[1]
+        self._task = asyncio.create_task(self._server.serve(sockets=[opened]), name="admin port")
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -51,6 +57,15 @@ class Admin:
         held = dict(zip(names, await asyncio.gather(*(_holds(self._checks[name]) for name in names)), strict=True))
         ready = all(held.values())
         return JSONResponse({"ready": ready, "checks": held}, status_code=200 if ready else 503)
+
+
+def listening(host: str, port: int, backlog: int | None = None) -> socket.socket:
+    """Return a socket that listens. Raises CannotListen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=backlog)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}") from None
 
 
 class _Server(uvicorn.Server):

@@ -16,7 +16,7 @@ import structlog
 import uvloop
 
 from services import log as logs
-from services.admin import Admin
+from services.admin import Admin, CannotListen, listening
 from services.bus import Bus
 from services.bus.connection import LOST
 from services.environment import settings_of
@@ -60,7 +60,7 @@ class Gateway:
         await self.streams.start()
         connecting = asyncio.create_task(_connect(self.edge.bus))
         try:
-            await self.server.serve([_listening(self.settings)])
+            await self.server.serve([listening(self.settings.http_host, self.settings.http_port, BACKLOG)])
         finally:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
@@ -77,12 +77,6 @@ class Gateway:
 
     async def _connected(self) -> bool:
         return self.edge.bus.connected
-
-
-def _listening(settings: Settings) -> socket.socket:
-    """Return the socket to serve on. Raises OSError when the port is taken."""
-    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
-    return socket.create_server((settings.http_host, settings.http_port), family=family, backlog=BACKLOG)
 
 
 async def _connect(bus: Bus) -> None:
@@ -112,8 +106,8 @@ def run() -> None:
     settings = settings_of(SERVICE, Settings)
     try:
         uvloop.run(serve(settings))
-    except OSError as error:
-        sys.exit(f"gateway: cannot listen on {settings.http_host} port {settings.http_port}: {error.strerror}")
+    except CannotListen as error:
+        sys.exit(f"{SERVICE}: {error}")
 
 
 if __name__ == "__main__":

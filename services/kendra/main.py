@@ -6,6 +6,7 @@ Postgres, Redis and the broker may be away when it starts: it says so in `/ready
 import asyncio
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -13,7 +14,7 @@ import structlog
 import uvloop
 
 from services import log as logging
-from services.admin import Admin
+from services.admin import Admin, CannotListen
 from services.bus import Bus, Serving, kendra_commands
 from services.bus.connection import LOST
 from services.bus.dead import DeadLetters
@@ -129,4 +130,7 @@ def run() -> None:
     """Run a kendra in the foreground, as its environment says."""
     settings, process = settings_of("kendra", Settings), secrets.token_hex(4)
     logging.configure("kendra", process, settings.log)
-    uvloop.run(serve(settings, process))
+    try:
+        uvloop.run(serve(settings, process))
+    except CannotListen as error:
+        sys.exit(f"kendra: {error}")

@@ -9,6 +9,7 @@ import aio_pika
 from contracts.events import EVENTS
 from services.cli.participant.api import Api, ServerEvent
 from services.cli.participant.participant import Participant
+from tests.eventually import eventually
 from tests.flows.people import Meeting, call_of_two
 from tests.system import System
 
@@ -84,14 +85,12 @@ async def test_what_is_live_comes_without_an_id_to_whom_it_is_meant_for(meeting:
     loud = {"type": "ActiveSpeaker", "body": {"participantId": "asha"}}
     score = {"type": "ConsumerScore", "body": {"consumerId": "c", "score": 7}, "to": "ravi"}
 
-    async def heard() -> None:
+    async def heard() -> bool:
         # Live events reach who listens at that moment: a stream may just be opening.
-        while not of_type(ravi, "ConsumerScore") or not of_type(asha, "ActiveSpeaker"):
-            await tell(meeting.system, meeting.id, "LiveEvents", {"events": [score, loud]})
-            await asyncio.sleep(0.05)
+        await tell(meeting.system, meeting.id, "LiveEvents", {"events": [score, loud]})
+        return bool(of_type(ravi, "ConsumerScore") and of_type(asha, "ActiveSpeaker"))
 
-    async with asyncio.timeout(5):
-        await heard()
+    await eventually(heard)
     assert {event.sequence for event in of_type(ravi, "ActiveSpeaker", "ConsumerScore")} == {None}
     assert of_type(ravi, "ConsumerScore")[0].body == {"consumerId": "c", "score": 7}
     assert of_type(asha, "ConsumerScore") == []

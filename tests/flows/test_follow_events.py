@@ -6,6 +6,7 @@ import pytest
 
 from services.cli.participant.api import Api, ApiError, ServerEvent
 from tests.flows.people import Meeting, opus
+from tests.flows.truth import rows_equal_memory
 
 
 async def read(api: Api, meeting: Meeting, after: int | None, count: int) -> list[ServerEvent]:
@@ -81,4 +82,6 @@ async def test_fifty_commands_through_two_kendras_lose_nothing(make_system: obje
     log = await meeting.events()
     assert [sequence for sequence, _ in log] == list(range(1, 53))
     assert {event.sequence for event in await read(asha.api, meeting, 2, 50)} == set(range(3, 53))
+    await rows_equal_memory(system)
     await meeting.end()
+    await rows_equal_memory(system)

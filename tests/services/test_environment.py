@@ -1,4 +1,4 @@
-"""A process that lacks a setting says so in one line each, and ends."""
+"""A process that lacks a setting, or whose port is taken, says so in one line each, and ends."""
 
 import asyncio
 import os
@@ -40,3 +40,13 @@ async def test_a_value_that_will_not_do_is_named_and_not_shown() -> None:
     assert (status, len(said)) == (1, 1)
     assert said[0].startswith("kendra: DOORDARSHAN_COMMAND_QUEUE: ")
     assert "hunter2" not in said[0]
+
+
+@pytest.mark.parametrize(("service", "needs"), [("gateway", URLS | SECRET), ("kendra", URLS)])
+async def test_an_admin_port_that_is_taken_is_named(service: str, needs: dict[str, str]) -> None:
+    taken = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    status, said = await start(service, **needs, ADMIN_PORT=str(port))
+    taken.close()
+    assert (status, said[-1]) == (1, f"{service}: cannot listen on 127.0.0.1 port {port}: Address already in use")
+    assert not any("Traceback" in line for line in said)
