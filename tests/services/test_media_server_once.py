@@ -377,5 +377,24 @@ async def test_a_refusal_is_not_kept_so_that_the_command_may_succeed_later(meeti
     assert await meeting.rows.fetchval("select count(*) from handled_commands where command = $1", id) == 0
 
 
+async def test_old_commands_are_forgotten_however_many_there_are(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a statement may take bounds how many rows it can delete: a backlog must not outgrow it for ever."""
+    monkeypatch.setattr("services.media_server.store.commands.AT_ONCE", 250)
+    await meeting.rows.execute(
+        """insert into handled_commands (command, hash, reply_type, reply, at)
+           select gen_random_uuid(), '', 'Old', '', now() - case when number > 1000 then interval '1 hour' else interval '25 hours' end
+           from generate_series(1, 1003) number"""
+    )
+    await meeting.rows.execute(
+        """create function linger() returns trigger language plpgsql as $$ begin perform pg_sleep(0.004); return old; end $$;
+           create trigger lingers before delete on handled_commands for each row execute function linger()"""
+    )
+    await meeting.server.world.store.forget_handled()
+    await meeting.rows.execute("drop function linger cascade")
+    assert await meeting.rows.fetchval("select count(*) from handled_commands where reply_type = 'Old'") == 3
+
+
 async def _as_told(meeting: Meeting, types: list[str]) -> bool:
     return await meeting.types() == types

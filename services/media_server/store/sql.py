@@ -6,7 +6,11 @@ INSERT_MARKER = """
     insert into handled_commands (command, hash, reply_type, reply) values ($1, '', '', '')
     on conflict do nothing returning command
 """
-FORGET_HANDLED = "delete from handled_commands where at < now() - $1::interval"
+FORGET_HANDLED = """
+    delete from handled_commands where command = any (array(
+        select command from handled_commands where at < now() - $1::interval order by at limit $2
+    ))
+"""
 
 HOLD_ALLOCATION = "select hold_allocation($1, $2, $3, $4, $5)"
 HOLD_MEETING = "select hold_meeting($1, $2, $3, $4, $5)"
