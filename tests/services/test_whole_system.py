@@ -1,18 +1,18 @@
 """The system as the tests start it: real processes, on a database, a vhost and a prefix of their own."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import aio_pika
 import psycopg
 import pytest
 
+from services.cli.participant.api import Api, ApiError
 from services.cli.stack.readiness import status_of
 from services.cli.stack.rundir import PROJECT
 from tests.conftest import MakeSystem
@@ -28,35 +28,35 @@ async def test_the_given_services_are_used(system):
 """
 
 
-def post(system: System, path: str, body: dict[str, object], token: str) -> tuple[int, dict[str, object]]:
-    request = urllib.request.Request(f"{system.url}{path}", data=json.dumps(body).encode())
-    request.add_header("Authorization", f"Bearer {token}")
-    request.add_header("Content-Type", "application/json")
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
+@pytest.fixture
+async def meeting(system: System) -> AsyncIterator[str]:
+    """The id of a meeting that is ended after the test: its booking would be in the way of the next ones."""
+    one = "whole-system"
+    yield one
+    api = Api(system.url, system.token(meeting=one))
+    with suppress(ApiError):
+        await api.delete(f"/v1/meetings/{one}")
+    await api.close()
 
 
-async def test_a_meeting_is_created_and_its_row_and_router_are_there(system: System) -> None:
-    meeting = "whole-system"
-    status, created = await asyncio.to_thread(
-        post, system, "/v1/meetings", {"meetingId": meeting}, system.token(meeting=meeting)
-    )
-    assert status == 201, created
+async def test_a_meeting_is_created_and_its_row_and_router_are_there(system: System, meeting: str) -> None:
+    api = Api(system.url, system.token(meeting=meeting))
+    created = await api.post("/v1/meetings", {"meetingId": meeting})
     row = await system.postgres.fetchrow("select server, router from allocations where meeting = $1", meeting)
     assert (row["server"], row["router"]) == (created["mediaServerId"], created["routerId"])
     assert created["mediaServerId"] in system.servers
+    await api.close()
 
 
-async def test_a_token_of_another_tenant_sees_nothing(system: System) -> None:
-    token = system.make_tenant("other", "other-key")
-    meeting = "of-demo"
-    await asyncio.to_thread(post, system, "/v1/meetings", {"meetingId": meeting}, system.token())
-    body: dict[str, object] = {"participantId": "eve", "instanceId": "eve-1"}
-    status, answer = await asyncio.to_thread(post, system, f"/v1/meetings/{meeting}/join", body, token())
-    assert (status, answer["code"]) == (404, "meeting_not_found")
+async def test_a_token_of_another_tenant_sees_nothing(system: System, meeting: str) -> None:
+    ours = Api(system.url, system.token(meeting=meeting))
+    theirs = Api(system.url, system.make_tenant("other", "other-key")())
+    await ours.post("/v1/meetings", {"meetingId": meeting})
+    with pytest.raises(ApiError) as refused:
+        await theirs.post(f"/v1/meetings/{meeting}/join", {"participantId": "eve", "instanceId": "eve-1"})
+    assert (refused.value.status, refused.value.code) == (404, "meeting_not_found")
+    await ours.close()
+    await theirs.close()
 
 
 async def test_a_system_of_the_tests_own_has_as_many_processes_as_asked_and_its_settings(
