@@ -17,10 +17,11 @@ from sfu import ortc, random_numbers, streams
 from sfu.closed import Closed
 from sfu.consumer import Consumer
 from sfu.errors import InvalidRtpParameters, InvalidState, UnsupportedCodec
+from sfu.handshake import Handshake
 from sfu.plane import seat
 from sfu.producer import Producer
 from sfu.stats import JsonObject, transport_stats
-from sfu.webrtc import FINGERPRINT_ALGORITHMS, HANDSHAKE_TIMEOUT, Dtls
+from sfu.webrtc import FINGERPRINT_ALGORITHMS, Dtls
 
 if TYPE_CHECKING:
     from sfu.router import Router
@@ -52,14 +53,12 @@ class WebRtcTransport:
         self.ice_parameters = _ice_parameters(credentials)
         self._random = worker.random
         self._loop = asyncio.get_running_loop()
-        self._peer: DtlsParameters | None = None
-        self._handshaking = False
-        self._deadline: asyncio.TimerHandle | None = None
         self._cname: str | None = None
         self._next_mid = 0
         self._sent_ssrcs: set[int] = set()
         self._outcome: Closed | None = None
         self._dtls = Dtls(worker.certificate, self._send_dtls, self._keyed, self._dtls_changed)
+        self._handshake = Handshake(self._dtls, lambda: self._close_by_itself("consent_lost"))
         self.plane.order(seat.OpenTransport(transport_id, credentials))
 
     @property
@@ -72,22 +71,19 @@ class WebRtcTransport:
         return int(self._loop.time() * 1000)
 
     async def connect(self, dtls_parameters: DtlsParameters) -> None:
-        """Learn who the peer is; the handshake goes on by itself.
+        """Learn who the peer is; the handshake goes on by itself. The same parameters again are fine.
 
-        A peer that says "server" gets a client, any other a server. The same parameters again are fine.
         Raises InvalidState (closed, other parameters than before), InvalidRtpParameters (no fingerprint that can be verified).
         """
         self._check_open()
-        if self._peer is not None:
-            if self._peer == dtls_parameters:
+        if self._handshake.peer is not None:
+            if self._handshake.peer == dtls_parameters:
                 return
             raise InvalidState(f"transport {self.id} is connected already, with other DTLS parameters")
         if not any(each.algorithm.lower() in FINGERPRINT_ALGORITHMS for each in dtls_parameters.fingerprints):
             raise InvalidRtpParameters("dtlsParameters has no fingerprint of a known algorithm")
-        self._peer = dtls_parameters
         self.dtls_state = "connecting"
-        self._wait_anew()
-        self._shake_hands()
+        self._handshake.announce(dtls_parameters)
 
     def restart_ice(self) -> IceParameters:
         """Make new ICE credentials; the old ones hold until a check uses the new. Raises InvalidState (closed)."""
@@ -95,8 +91,7 @@ class WebRtcTransport:
         credentials = random_numbers.ice_credentials(self._random)
         self.ice_parameters = _ice_parameters(credentials)
         self.plane.order(seat.RestartIce(self.id, credentials))
-        if self.ice_selected is None:
-            self._wait_anew()
+        self._handshake.restarted()
         return self.ice_parameters
 
     def produce(self, producer_id: ProducerId, kind: Kind, rtp_parameters: RtpParameters, paused: bool) -> Producer:
@@ -177,8 +172,7 @@ class WebRtcTransport:
             closed += producer.parent_closed()
         for consumer in list(self.consumers.values()):
             closed += consumer.parent_closed()
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._handshake.over()
         self._dtls.close()
         self.dtls_state = "failed" if self.dtls_state == "failed" else "closed"
         self.plane.order(seat.CloseTransport(self.id))
@@ -209,37 +203,12 @@ class WebRtcTransport:
             case seat.DatagramReceived(_, data):
                 self._dtls.received(data)
             case seat.IceSelected(_, address, nominated):
-                if self.ice_selected is None:
-                    self._wait_anew()
                 self.ice_selected = address
                 self.ice_state = "completed" if nominated else "connected"
-                self._shake_hands()
+                self._handshake.came()
             case seat.IceLost():
                 self.ice_state, self.ice_selected = "disconnected", None
                 self._close_by_itself("consent_lost")
-
-    def _shake_hands(self) -> None:
-        """Start DTLS once the peer is announced; a client waits for a 5-tuple too."""
-        if self._peer is None or self.dtls_state != "connecting":
-            return
-        role = "client" if self._peer.role == "server" else "server"
-        if not self._handshaking and (role == "server" or self.ice_selected is not None):
-            self._handshaking = True
-            self._dtls.start(role, self._peer.fingerprints)
-
-    def _wait_anew(self) -> None:
-        """Once the peer is announced: give it time for its first check, and from then on as much for the handshake."""
-        if self._peer is None or self.dtls_state != "connecting":
-            return
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT, self._give_up)
-
-    def _give_up(self) -> None:
-        if self.ice_selected is None:
-            self._close_by_itself("consent_lost")
-        else:
-            self._dtls.fail()
 
     def _send_dtls(self, data: bytes) -> None:
         self.plane.order(seat.SendDatagram(self.id, data))
@@ -250,8 +219,7 @@ class WebRtcTransport:
     def _dtls_changed(self, state: str) -> None:
         if state == "connected":
             self.dtls_state = "connected"
-            if self._deadline is not None:
-                self._deadline.cancel()
+            self._handshake.over()
         elif state == "failed":
             self.dtls_state = "failed"
             self._close_by_itself("dtls_failed")

@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 FINGERPRINT_ALGORITHMS = frozenset(rtcdtlstransport.X509_DIGEST_ALGORITHMS)
 MAX_WAITING = 32
 """DTLS datagrams that may wait for the handshake to begin; a peer's flight has two or three."""
-HANDSHAKE_TIMEOUT = 30.0
 
 _PROFILES = [
     rtcdtlstransport.SRTP_AEAD_AES_128_GCM,

@@ -106,7 +106,7 @@ async def test_connect_without_a_fingerprint_that_can_be_verified_is_refused(fin
 
 
 async def test_a_peer_that_never_finishes_its_handshake_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sfu.transport.HANDSHAKE_TIMEOUT", 0.2)
+    monkeypatch.setattr("sfu.handshake.TIMEOUT", 0.2)
     async with room() as here:
         reasons: list[str] = []
         transport, peer = here.transport(), Peer()
@@ -120,7 +120,7 @@ async def test_a_peer_that_never_finishes_its_handshake_is_given_up(monkeypatch:
 
 async def test_a_peer_that_was_announced_and_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """UDP is blocked, or the page is gone: nothing else would ever end the transport, and with it the seat."""
-    monkeypatch.setattr("sfu.transport.HANDSHAKE_TIMEOUT", 0.2)
+    monkeypatch.setattr("sfu.handshake.TIMEOUT", 0.2)
     async with room() as here:
         reasons: list[str] = []
         transport, waiting = here.transport(), here.transport()
@@ -134,12 +134,12 @@ async def test_a_peer_that_was_announced_and_never_comes_is_given_up(monkeypatch
 async def test_an_ice_restart_gives_a_peer_that_did_not_come_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with room() as here:
         transport = here.transport()
-        monkeypatch.setattr("sfu.transport.HANDSHAKE_TIMEOUT", 0.3)
+        monkeypatch.setattr("sfu.handshake.TIMEOUT", 0.3)
         await transport.connect(Peer().dtls_parameters)
-        monkeypatch.setattr("sfu.transport.HANDSHAKE_TIMEOUT", 60.0)
+        monkeypatch.setattr("sfu.handshake.TIMEOUT", 60.0)
         transport.restart_ice()
         other = here.transport()
-        monkeypatch.setattr("sfu.transport.HANDSHAKE_TIMEOUT", 0.4)
+        monkeypatch.setattr("sfu.handshake.TIMEOUT", 0.4)
         await other.connect(Peer().dtls_parameters)
         await until(lambda: other.closed)
         assert not transport.closed
