@@ -1,5 +1,6 @@
 """The HTTP API as a table: each route's status and what its answer holds, and that each POST repeated with its key answers the same."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
@@ -32,14 +33,25 @@ JOINED = {"participantToken", "rtpCapabilities", "routerId", "epoch", "participa
 class Http:
     """Plain HTTP with a token: no repeats, no help."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, described: Mapping[str, Any]) -> None:
         self.client = httpx2.AsyncClient(base_url=f"{url}/v1", timeout=6)
+        self._described = {re.compile(re.sub(r"{\w+}", "[^/]+", path)): of for path, of in described["paths"].items()}
 
-    async def call(self, method: str, path: str, token: str, body: JsonObject | None = None, **headers: str) -> Any:
-        """Return the answer's status and its JSON, None without content."""
+    async def ask(
+        self, method: str, path: str, token: str, body: JsonObject | None = None, **headers: str
+    ) -> httpx2.Response:
+        """Return the answer. Its status, and the code of a problem, are what the description says of that route."""
         answer = await self.client.request(
             method, path, json=body, headers={"Authorization": f"Bearer {token}"} | headers
         )
+        of = next(of for pattern, of in self._described.items() if pattern.fullmatch(f"/v1{path}"))
+        said = of[method.lower()]["responses"][str(answer.status_code)]
+        assert answer.is_success or answer.json()["code"] in said["x-codes"], (method, path, answer.text)
+        return answer
+
+    async def call(self, method: str, path: str, token: str, body: JsonObject | None = None, **headers: str) -> Any:
+        """Return the answer's status and its JSON, None without content."""
+        answer = await self.ask(method, path, token, body, **headers)
         return answer.status_code, answer.json() if answer.content else None
 
     async def once(self, path: str, token: str, body: JsonObject | None = None) -> Any:
@@ -55,7 +67,8 @@ class Http:
 
 @pytest.fixture
 async def http(meeting: Meeting) -> AsyncIterator[Http]:
-    found = Http(meeting.system.url)
+    async with httpx2.AsyncClient(base_url=meeting.system.url, timeout=6) as client:
+        found = Http(meeting.system.url, (await client.get("/openapi.json")).json())
     yield found
     await found.client.aclose()
 
@@ -172,15 +185,31 @@ async def test_what_is_refused_has_a_status_and_a_code_of_its_own(http: Http, me
         body = {**body, "meetingId": meeting.id}
     path = path.replace("…", f"/meetings/{meeting.id}")
     everything = meeting.system.token()
-    answer = await http.client.request(method, path, json=body, headers={"Authorization": f"Bearer {everything}"})
+    answer = await http.ask(method, path, everything, body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+async def test_a_repeat_of_what_was_undone_since_does_not_do_it_again(http: Http, meeting: Meeting) -> None:
+    here, token = f"/meetings/{meeting.id}", meeting.system.token()
+    body: JsonObject = {"meetingId": meeting.id}
+    join: JsonObject = {"participantId": "asha", "instanceId": "a1"}
+    key = {"Idempotency-Key": "the same"}
+    assert (await http.call("POST", "/meetings", token, body, **key))[0] == 201
+    assert (await http.call("POST", f"{here}/join", token, join, **key))[0] == 200
+    assert (await http.call("DELETE", f"{here}/participants/asha", token))[0] == 204
+    status, problem = await http.call("POST", f"{here}/join", token, join, **key)
+    assert (status, problem["code"]) == (409, "stale_instance")
+    status, problem = await http.call("POST", f"{here}/join", token, {**join, "instanceId": "a2"}, **key)
+    assert (status, problem["code"]) == (422, "idempotency_key_reused")
+    assert (await http.call("DELETE", here, token))[0] == 204
+    status, problem = await http.call("POST", "/meetings", token, body, **key)
+    assert (status, problem["code"]) == (404, "meeting_not_found")
+
+
 async def test_no_capacity_says_when_to_come_again(http: Http, meeting: Meeting) -> None:
     body: JsonObject = {"meetingId": meeting.id, "capacity": {"participants": 10_000, "producers": 10_000}}
-    headers = {"Authorization": f"Bearer {meeting.system.token()}"}
-    answer = await http.client.post("/meetings", json=body, headers=headers)
+    answer = await http.ask("POST", "/meetings", meeting.system.token(), body)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_capacity")
     assert int(answer.headers["Retry-After"]) > 0
 

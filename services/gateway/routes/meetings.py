@@ -54,11 +54,14 @@ class MeetingRuns(Reply):
     "/meetings",
     by=Bearer.ACCESS,
     status=201,
-    errors=(MeetingExists, NoCapacity, MediaServerUnavailable),
+    errors=(MeetingExists, MeetingNotFound, NoCapacity, MediaServerUnavailable),
     also={"200": {"description": "The meeting ran already, with the same settings.", "model": MeetingRuns}},
 )
 async def create_meeting(order: CreateMeetingBody, caller: CallerOf, response: Response) -> MeetingRuns:
-    """Start a meeting, or find it running with the same settings. Grant `create`."""
+    """Start a meeting, or find it running with the same settings. Grant `create`.
+
+    A repeat with the same Idempotency-Key after the meeting ended starts nothing: `meeting_not_found`.
+    """
     meeting = order.meeting_id or caller.identity.meeting or derived(caller.command_id)
     actor = grants.creator(caller.identity, meeting)
     created = await caller.ask(order.model_copy(update={"meeting_id": meeting}), actor, meeting)
