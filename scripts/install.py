@@ -34,6 +34,7 @@ SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 SERVICES = {"rabbitmq-server": "rabbitmq-server", "redis-server": "redis-server", "setpriv": "util-linux"}
 BROWSER = {"chromium": "chromium"}
 """Program → Debian package."""
+OLDEST_NODE, NODE = 20, "https://nodejs.org/en/download"
 
 
 class CannotInstall(Exception):
@@ -167,10 +168,15 @@ def build_web() -> None:
 
 
 def npm_program() -> str:
-    """Return npm's path."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise CannotInstall("npm is missing: install Node 20 or newer (apt-get install nodejs npm)")
+    """Return npm's path. Debian 12's own Node is 18, so apt is no advice."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        raise CannotInstall(f"{'npm' if node else 'node'} is missing: install Node {OLDEST_NODE} or newer ({NODE})")
+    said = (
+        subprocess.run([node, "--version"], stdout=subprocess.PIPE, check=False).stdout.decode(errors="replace").strip()
+    )
+    if not said.startswith("v") or not said[1:].split(".")[0].isdigit() or int(said[1:].split(".")[0]) < OLDEST_NODE:
+        raise CannotInstall(f"Node {OLDEST_NODE} or newer is needed, {node} is {said or 'broken'} ({NODE})")
     return npm
 
 

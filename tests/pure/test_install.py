@@ -122,6 +122,7 @@ def test_the_page_is_built_again_only_when_its_sources_changed(installer: Module
     (tmp_path / "web" / "src").mkdir(parents=True)
     source = tmp_path / "web" / "src" / "main.ts"
     source.write_text("one")
+    put_program(tmp_path, "node", "echo v22.1.0")
     put_program(tmp_path, "npm", f"echo built >> {tmp_path}/builds; mkdir -p dist; touch dist/index.html")
     for text in ("one", "one", "two"):
         source.write_text(text)
@@ -129,8 +130,19 @@ def test_the_page_is_built_again_only_when_its_sources_changed(installer: Module
     assert (tmp_path / "builds").read_text().split() == ["built", "built"]
 
 
-def test_missing_npm_is_one_line(installer: ModuleType) -> None:
+def test_missing_npm_is_one_line(installer: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(installer.CannotInstall, match="node is missing: install Node 20"):
+        installer.npm_program()
+    put_program(tmp_path, "node", "echo v20.19.0")
     with pytest.raises(installer.CannotInstall, match="npm is missing: install Node 20"):
+        installer.npm_program()
+
+
+@pytest.mark.parametrize("said", ["v18.20.4", "nonsense", ""])
+def test_a_node_that_is_too_old_is_one_line(installer: ModuleType, tmp_path: Path, said: str) -> None:
+    put_program(tmp_path, "node", f"echo {said}")
+    put_program(tmp_path, "npm")
+    with pytest.raises(installer.CannotInstall, match=rf"Node 20 or newer is needed, .*/node is {said or 'broken'}"):
         installer.npm_program()
 
 
