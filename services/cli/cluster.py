@@ -11,7 +11,7 @@ import psycopg
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.ids import Id
-from services.cli.demo import cluster_secret
+from services.cli.demo import CLUSTER_SECRET
 from services.cli.stack.errors import CannotRun
 from services.cli.stack.private import POSTGRES_URL
 from services.cli.stack.rundir import RunDirectory
@@ -36,9 +36,19 @@ def cluster_database() -> Iterator[psycopg.Connection]:
 
 
 def cluster_sealing() -> Sealing:
-    """Return what seals API secrets. Raises CannotRun when the cluster's secret is too short."""
+    """Return what seals API secrets. Raises CannotRun when the cluster's secret is not known, or too short.
+
+    A secret of this checkout's own seals nothing for somebody else's database: its gateways could not open it.
+    """
+    run = RunDirectory.of_up()
+    _, facts = run.state()
+    secret = os.environ.get(CLUSTER_SECRET)
+    if not secret and os.environ.get(POSTGRES_URL) in {None, "", facts.get("postgres")}:
+        secret = run.secrets.find("cluster_secret")
+    if not secret:
+        raise CannotRun(f"{CLUSTER_SECRET} is not set: it must be the gateways' own")
     try:
-        return Sealing(cluster_secret(RunDirectory.of_up().secrets))
+        return Sealing(secret)
     except ValueError as short:
         raise CannotRun(str(short)) from None
 

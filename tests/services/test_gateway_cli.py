@@ -1,8 +1,10 @@
 """The operator's commands for tenants, keys and tokens, against the gateway that believes them."""
 
 import asyncio
+import json
 import os
 import sys
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -16,7 +18,7 @@ class Operator:
     """Runs the command line against a gateway's database."""
 
     def __init__(self, edge: Edge) -> None:
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "DOORDARSHAN_POSTGRES_URL": edge.database.url,
             "DOORDARSHAN_CLUSTER_SECRET": CLUSTER_SECRET,
             "COLUMNS": "200",
@@ -26,7 +28,7 @@ class Operator:
         """Return the exit code and what was printed."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.cli.main", *words),
-            env=self._environment,
+            env=self.environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -123,3 +125,14 @@ async def test_what_cannot_be_done_is_one_line_and_a_failure(operator: Operator,
     code, said = await operator.run(*words)
     assert (code, len(said.strip().splitlines())) == (1, 1)
     assert said.startswith("doordarshan: ")
+
+
+async def test_a_key_is_not_sealed_with_a_secret_that_is_not_the_clusters(operator: Operator, tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text(
+        json.dumps({"cluster_secret": "the secret of a checkout that runs nothing now"})
+    )
+    await operator.say("tenant", "add", "umbrella")
+    operator.environment |= {"DOORDARSHAN_CLUSTER_SECRET": "", "DOORDARSHAN_RUN_DIRECTORY": str(tmp_path)}
+    code, said = await operator.run("key", "add", "umbrella")
+    assert (code, said) == (1, "doordarshan: DOORDARSHAN_CLUSTER_SECRET is not set: it must be the gateways' own\n")
+    assert "umbrella" not in await operator.say("key", "list")
