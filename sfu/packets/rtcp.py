@@ -6,10 +6,13 @@ What lies about its length ends the compound; what came before it counts. Unknow
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 NACK, TRANSPORT_CC, PLI, FIR = 1, 15, 1, 4
 MAX_REPORTS = 31
+MAX_NACKED = 1000
+"""Packets that one NACK can ask for, more than anybody keeps; its 1,400 bytes could name five times as many."""
 OWN_SSRC = 1
 """Whom our feedback is from: a forwarder that sends no media of its own to a producer has no stream to name."""
 
@@ -79,7 +82,7 @@ def _read(packet_type: int, count: int, body: bytes) -> Iterator[Rtcp]:
     elif packet_type == BYE and len(body) >= 4 * count:
         yield Goodbye(struct.unpack_from(f"!{count}I", body))
     elif packet_type == RTPFB and count == NACK and len(body) >= 8:
-        yield Nack(int.from_bytes(body[4:8], "big"), list(_read_nack(body[8:])))
+        yield Nack(int.from_bytes(body[4:8], "big"), list(islice(_read_nack(body[8:]), MAX_NACKED)))
     elif packet_type == PSFB and count == PLI and len(body) >= 8:
         yield KeyFrameRequest(int.from_bytes(body[4:8], "big"), full=False)
     elif packet_type == PSFB and count == FIR and len(body) >= 8:

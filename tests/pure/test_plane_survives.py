@@ -2,10 +2,12 @@
 
 import time
 
+import pytest
+from aioice.stun import Class, Message, Method
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfu.packets import rtp
+from sfu.packets import rtcp, rtp
 from sfu.plane.reference.plane import MAX_DATAGRAM
 from tests.pure import corpora
 from tests.pure.virtual_plane import DELTA_FRAME, KEY_FRAME, VirtualPlane, call, sequences
@@ -86,6 +88,39 @@ def test_a_packet_too_long_to_seal_again_is_dropped() -> None:
     publisher.media(3)
     plane.after(0.1)
     assert sequences(viewer) == [30000, 30002]
+
+
+def test_what_is_addressed_to_nobody_is_not_even_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    plane = VirtualPlane()
+    client = plane.client("a", secured=False)
+    parsed: list[bytes] = []
+    monkeypatch.setattr("sfu.plane.reference.core.parse_check", parsed.append)
+    named = Message(Method.BINDING, Class.REQUEST, attributes={"USERNAME": "nobody:theirs"})
+    named.add_message_integrity(b"a password")
+    head = b"\0\1\x05\x10\x21\x12\xa4\x42" + bytes(12)
+    for data in (bytes(named), head + b"\x80\x22\0\0" * 324, head + (b"\0\x20\0\x14\0\2" + bytes(18)) * 54):
+        client.send(data)
+    assert parsed == []
+    assert plane.core.stats.discarded == 3
+    client.check()
+    assert len(parsed) == 1
+
+
+def test_the_name_may_stand_behind_other_attributes() -> None:
+    plane = VirtualPlane()
+    client = plane.client("a", secured=False)
+    check = Message(Method.BINDING, Class.REQUEST, attributes={"SOFTWARE": "abcde", "PRIORITY": 1})
+    check.attributes["USERNAME"] = f"{client.ice.username_fragment}:theirs"
+    check.add_message_integrity(client.ice.password.encode())
+    client.send(bytes(check))
+    assert len(client.answers) == 1
+
+
+def test_one_nack_asks_for_a_thousand_packets_at_most() -> None:
+    everything = b"\x81\xcd\x01\x40" + bytes(8) + b"\x75\x00\xff\xff" * 318
+    (nack,) = rtcp.parse(everything)
+    assert isinstance(nack, rtcp.Nack)
+    assert len(nack.sequences) == 1000
 
 
 def test_the_dearest_datagrams_stay_cheap() -> None:

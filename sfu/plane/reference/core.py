@@ -9,7 +9,7 @@ from functools import partial
 
 from contracts.ids import ConsumerId, ProducerId, TransportId
 from sfu.packets.srtp import Srtp
-from sfu.packets.stun import addressee, parse_check
+from sfu.packets.stun import parse_check, seeming_addressee
 from sfu.plane import seat
 from sfu.plane.reference.ice import Address
 from sfu.plane.reference.inbound import SILENCE, Inbound
@@ -54,8 +54,8 @@ class Core:
             self.stats.discarded += 1
 
     def _check(self, data: bytes, address: Address, now: float) -> None:
-        check = parse_check(data)
-        transport = self._by_fragment.get(addressee(check)) if check else None
+        transport = self._by_fragment.get(seeming_addressee(data) or "")
+        check = parse_check(data) if transport else None
         if check is None or transport is None or self._taken(address, transport, now):
             self.stats.discarded += 1
             return
