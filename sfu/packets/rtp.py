@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 _HEADER = struct.Struct("!BBHII")
 ONE_BYTE, TWO_BYTE, TWO_BYTE_MASK = 0xBEDE, 0x1000, 0xFFF0
+MAX_EXTENSIONS = 20
+"""Elements that are read of a packet. Browsers send up to ten; hundreds would have to be written anew for each receiver."""
 Extension = tuple[int, bytes]
 
 
@@ -56,13 +58,13 @@ def parse(data: bytes) -> RtpPacket | None:
 
 
 def _read_extensions(profile: int, block: bytes) -> list[Extension]:
-    """Read the elements of a block; from the first that does not fit on, nothing."""
+    """Read the elements of a block; from the first that does not fit on, nothing; nor what is too much."""
     two_byte = profile & TWO_BYTE_MASK == TWO_BYTE
     if not two_byte and profile != ONE_BYTE:
         return []
     found: list[Extension] = []
     at, end = 0, len(block)
-    while at < end:
+    while at < end and len(found) < MAX_EXTENSIONS:
         if block[at] == 0:  # padding between elements
             at += 1
             continue
