@@ -37,7 +37,7 @@ async def test_a_meeting_is_created_in_time(meeting: Meeting) -> None:
     fresh = iter(names)
 
     async def create() -> None:
-        body: JsonObject = {"meetingId": next(fresh), "capacity": {"participants": 2, "producers": 2}}
+        body: JsonObject = {"meetingId": next(fresh), "capacity": {"participants": 1, "producers": 1}}
         await backend.post("/v1/meetings", body)
 
     await create()
