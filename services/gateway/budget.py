@@ -1,7 +1,8 @@
 """Around every request: one time budget, one measurement, a log line when it went badly, and the headers that every answer has.
 
 Whatever is broken, a client has an answer within 4.5 s: 504 when the outcome is unknown, never silence. What raises is logged
-here and answered as `internal`. An event stream leaves the budget when its answer begins.
+here and answered as `internal`. The budget ends when the answer begins: a large file takes a slow line as long as it takes,
+as long as the client makes room for each piece of it. An event stream sees to that itself.
 """
 
 import asyncio
@@ -19,6 +20,9 @@ from services.gateway import problems
 ANSWER_WITHIN = 4.5
 ASK_WITHIN = 4.3
 """Seconds after its arrival until which a request may wait for kendra; the rest is for the answer."""
+
+READ_WITHIN = 10.0
+"""Seconds that a client may take to make room for what is sent to it."""
 
 SLOW = 1.0
 """Seconds from which on a request is worth a line in the log."""
@@ -74,14 +78,15 @@ class Budget:
             await self._app(scope, receive, send)
             return
         scope["state"]["ask_until"] = time.monotonic() + ASK_WITHIN
-        begun = False
+        begun = bounds_itself = False
         failure: KendraError
 
         async def send_begun(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            if message["type"] == "http.response.start" and _is_stream(message):
-                limit.reschedule(None)
+            nonlocal begun, bounds_itself
+            if not begun:
+                begun, bounds_itself = True, _is_stream(message)
+            if not limit.expired():
+                limit.reschedule(None if bounds_itself else asyncio.get_running_loop().time() + READ_WITHIN)
             await send(message)
 
         try:
@@ -97,6 +102,8 @@ class Budget:
             command = scope["state"].get("command_id")
             answer = problems.response(failure, None if command is None else f"urn:uuid:{command}")
             await answer(scope, receive, send)
+        elif isinstance(failure, DeadlineExceeded):
+            scope.get("extensions", {}).get("doordarshan.abort", lambda: None)()
 
 
 def _is_stream(message: Message) -> bool:

@@ -14,12 +14,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from contracts.failure import Unavailable
+from services.gateway.budget import READ_WITHIN
 from services.gateway.events import Streams
 from services.gateway.following import Entry, Follower, StreamState
 from services.gateway.waiting import Queue
-
-READ_WITHIN = 10.0
-"""Seconds that a client may take to make room for what is sent to it."""
 
 KEEP_ALIVE = b": still here\n\n"
 _HEAD = [

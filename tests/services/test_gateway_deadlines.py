@@ -3,15 +3,22 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 
 import httpx2
 from yarl import URL
 
+from services.gateway.budget import ANSWER_WITHIN
 from services.gateway.main import Gateway
 from tests.eventually import eventually
 from tests.services.bus_peers import Line
+from tests.services.conftest import MakeEdge
 from tests.services.gateway_peers import Edge, Kendra, gateway_url, running, serving_kendra, settings_for
 from tests.session import Broker, Cache, Database
+
+LARGE = 32 * 1024 * 1024
+"""Bytes, more than what the kernel holds back for a reader."""
 
 
 async def test_a_kendra_that_does_not_answer_is_504_within_the_budget(edge: Edge) -> None:
@@ -93,3 +100,17 @@ async def test_a_head_that_never_ends_is_cut_off(edge: Edge) -> None:
     async with asyncio.timeout(5):
         assert b" 400 " in await reader.readline()
     writer.close()
+
+
+async def test_a_file_reaches_a_slow_reader_whole(make_edge: MakeEdge, tmp_path: Path) -> None:
+    (tmp_path / "large.js").write_bytes(bytes(LARGE))
+    async with make_edge(web_root=tmp_path) as edge:
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.settings.http_port, limit=1024)
+        writer.write(b"GET /large.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await eventually(partial(later_than, time.monotonic() + ANSWER_WITHIN + 0.5), within=10)
+        assert len((await reader.read()).partition(b"\r\n\r\n")[2]) == LARGE
+        writer.close()
+
+
+async def later_than(moment: float) -> bool:
+    return time.monotonic() > moment
