@@ -65,11 +65,12 @@ class Limits:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """Return what one customer of a provider holds: an IPv4 address, an IPv6 network of 64 bits."""
+    """Return what one customer of a provider holds: an IPv4 address (also as a socket for both kinds says it), an IPv6 network of 64 bits."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
 
 

@@ -66,7 +66,10 @@ class Pages(StaticFiles):
         return await self.get_response(self.get_path(scope), scope)
 
     def _in_root(self, path: str) -> bool:
-        full, found = self.lookup_path(os.path.normpath(path.lstrip("/")))
+        try:
+            full, found = self.lookup_path(os.path.normpath(path.lstrip("/")))
+        except (OSError, ValueError):  # too long for a file's name, or with a NUL
+            return False
         return path == "/" or (found is not None and os.path.isfile(full))
 
     def file_response(  # type: ignore[override]
