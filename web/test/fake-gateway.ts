@@ -19,7 +19,7 @@ interface Asked {
   lastEventId: number;
 }
 
-type Refusal = { status: number; code: string } | "network" | "lost answer";
+type Refusal = { status: number; code: string } | "network" | "lost answer" | "half an answer";
 type Route = (asked: Asked, ids: string[]) => [status: number, body?: object];
 
 export class FakeGateway {
@@ -87,6 +87,7 @@ export class FakeGateway {
     const answer = known ?? this.#answer(asked, name);
     if (asked.key) this.#answers.set(asked.key, answer);
     if (refusal === "lost answer") throw new TypeError("the answer was lost");
+    if (refusal === "half an answer") return new Response((await answer.clone().text()).slice(0, 20), { status: answer.status });
     return answer.clone();
   };
 

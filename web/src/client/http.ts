@@ -83,12 +83,15 @@ export class Api {
     const limit = AbortSignal.timeout(TRY_MS);
     const request: RequestInit = { method, headers, signal: signal ? AbortSignal.any([signal, limit]) : limit };
     if (body) request.body = JSON.stringify(body);
-    const response = await this.#fetch(this.#url + path, request).catch((error: unknown) => {
-      throw new Problem("network", 0, error instanceof Error ? error.message : String(error));
-    });
+    const response = await this.#fetch(this.#url + path, request).catch(unanswered);
     if (!response.ok) throw await problemOf(response);
-    return (response.status === 204 ? undefined : await response.json()) as T;
+    return (response.status === 204 ? undefined : await response.json().catch(unanswered)) as T;
   }
+}
+
+/** No answer, or half of one: the outcome is unknown. */
+function unanswered(error: unknown): never {
+  throw new Problem("network", 0, error instanceof Error ? error.message : String(error));
 }
 
 function authorization(token: string): Record<string, string> {
