@@ -1,6 +1,23 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { follow } from "../src/client/follow";
 import { SseParser } from "../src/client/sse";
 import { inParallel } from "../src/client/waiting";
+
+afterEach(() => void vi.useRealTimers());
+
+test.each(["is never answered", "falls silent"])("a stream of events that %s is opened anew", async (how) => {
+  vi.useFakeTimers();
+  const stopped = new AbortController();
+  const open = vi.fn((_last: number, signal: AbortSignal) => {
+    const lost = new Promise<never>((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
+    if (how === "is never answered") return lost;
+    return Promise.resolve(new ReadableStream<Uint8Array>({ pull: () => lost }));
+  });
+  void follow({ open, lastEventId: 7, signal: stopped.signal, onEvent: () => undefined, onState: () => undefined });
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(open.mock.calls.length).toBeGreaterThan(1);
+  stopped.abort();
+});
 
 describe("server-sent events", () => {
   const text = ': ping\n\nevent: A\nid: 7\ndata: {"a":\ndata: 1}\n\nevent: Live\r\ndata: x\r\n\r\ndata: y\n\n';

@@ -18,8 +18,11 @@ export interface Following {
   onState: (open: boolean) => void;
 }
 
-/** A silent stream is a lost one: the gateway sends a comment at least every 15 s. */
-const SILENCE_MS = 45_000;
+/** A silent stream is a lost one: the gateway sends a comment every 10 s, so this is two and a half of them. */
+const SILENCE_MS = 25_000;
+
+/** The gateway answers within 4.5 s; a stream that takes longer to begin is lost. */
+const OPENING_MS = 6_000;
 
 /** Return the problem that ended it, or undefined when the signal did. */
 export async function follow(following: Following): Promise<Problem | undefined> {
@@ -28,7 +31,8 @@ export async function follow(following: Following): Promise<Problem | undefined>
     const attempt = new AbortController();
     const signal = AbortSignal.any([following.signal, attempt.signal]);
     try {
-      const stream = await following.open(last, signal);
+      const late = setTimeout(() => attempt.abort(), OPENING_MS);
+      const stream = await following.open(last, signal).finally(() => clearTimeout(late));
       following.onState(true);
       for await (const message of messages(stream, () => attempt.abort())) {
         tries = 0;
