@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { join, type Problem } from "../src/client";
 import { FakeGateway } from "./fake-gateway";
 import { fakeDevice, fakeRoom, fakeTrack, until, type FakeRoom } from "./fake-room";
+import type { types } from "mediasoup-client";
 
 const open: FakeRoom[] = [];
 async function enter(...given: Parameters<typeof fakeRoom>): Promise<FakeRoom> {
@@ -62,7 +63,7 @@ describe("requests", () => {
     expect(gateway.producers.size).toBe(1);
   });
 
-  test.each(["network" as const, { status: 503, code: "busy" }, { status: 504, code: "deadline_exceeded" }])("%j is repeated", async (refusal) => {
+  test.each(["network" as const, "half an answer" as const, { status: 503, code: "busy" }, { status: 504, code: "deadline_exceeded" }])("%j is repeated", async (refusal) => {
     const gateway = new FakeGateway();
     gateway.refuse(/join/, refusal);
     await enter(gateway);
@@ -138,6 +139,19 @@ describe("sending", () => {
     await expect(room.publish(fakeTrack())).rejects.toMatchObject({ code: "producer_limit" });
     await room.publish(fakeTrack());
     expect(room.connection).toBe("connected");
+  });
+
+  test("unpublish closes the producer, also one that is being made anew", async () => {
+    const { gateway, room, transports } = await enter();
+    const publication = await room.publish(fakeTrack());
+    gateway.refuse(/producers$/, "network");
+    room.recreateTransport("send");
+    await until(() => paths(gateway, /producers$/).length === 2);
+    const made: types.Producer[] = [];
+    transports.at(-1)?.observer.on("newproducer", (producer) => made.push(producer));
+    room.unpublish(publication);
+    await until(() => made.length === 1 && gateway.producers.size === 0);
+    expect(made[0]?.closed).toBe(true);
   });
 
   test("unpublish closes the producer", async () => {

@@ -163,6 +163,7 @@ export class Sender implements Cargo {
 
   async #withdraw(entry: Entry): Promise<void> {
     const id = entry.publication.producerId;
+    entry.producer?.close(); // it may have been made after it was withdrawn
     this.#forget(entry);
     entry.settled();
     if (id !== undefined) await this.seat.closeProducer(id).catch(unlessGone);
