@@ -9,7 +9,7 @@ again. The relay has rounds of its own in every kendra, without a lock.
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
@@ -43,11 +43,8 @@ class Sweep:
         self._forgot_at = float("-inf")
 
     async def forever(self) -> None:
-        """Relay what is left and sweep, each second."""
-        while True:
-            began = time.monotonic()
-            await asyncio.gather(_logged("relay", self._world.events.round()), _logged("sweep", self.round()))
-            await asyncio.sleep(max(0.0, _EVERY - (time.monotonic() - began)))
+        """Relay what is left and sweep, each second; neither waits for the other."""
+        await asyncio.gather(_each_second("relay", self._world.events.round), _each_second("sweep", self.round))
 
     async def round(self) -> None:
         """Sweep once, unless another kendra does."""
@@ -90,12 +87,19 @@ class Sweep:
         if time.monotonic() - self._forgot_at < _FORGET_EVERY:
             return
         kept = self._settings
-        await self._world.store.cleaning.forget(kept.steps_kept, kept.placements_kept, kept.meetings_kept)
-        self._forgot_at = time.monotonic()
+        if await self._world.store.cleaning.forget(kept.steps_kept, kept.placements_kept, kept.meetings_kept):
+            self._forgot_at = time.monotonic()
 
 
 def _call(tenant: TenantId, meeting: MeetingId) -> Call:
     return Call.begin(tenant, meeting, _STEP)
+
+
+async def _each_second(what: str, round: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        began = time.monotonic()
+        await _logged(what, round())
+        await asyncio.sleep(max(0.0, _EVERY - (time.monotonic() - began)))
 
 
 async def _logged(what: str, work: Awaitable[None]) -> None:

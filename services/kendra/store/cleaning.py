@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from contracts.failure import KendraError
 from contracts.ids import MeetingId, ParticipantId, Seat, TenantId
 from services.kendra.store.database import Database
 
@@ -57,28 +58,55 @@ EMPTY = """
     where empty_since + make_interval(secs => $1) < clock_timestamp() and ended_at is null limit 200
 """
 
-FORGET_STEPS = "delete from steps where at < clock_timestamp() - make_interval(secs => $1)"
-FORGET_PLACEMENTS = "delete from placements where at < clock_timestamp() - make_interval(secs => $1)"
-FORGET_SEATS = """
+FORGET_STEPS = """
     with gone as (
-        select tenant, meeting, participant, instance from participants
-        where left_at < clock_timestamp() - make_interval(secs => $1) and closed_below > seat for update skip locked
+        delete from steps where (command, step) in (
+            select command, step from steps where at < now() - make_interval(secs => $1) order by at limit $2
+        ) returning 1
     )
-    delete from participants p using gone g
-    where p.tenant = g.tenant and p.meeting = g.meeting and p.participant = g.participant and p.instance = g.instance
+    select count(*) from gone
+"""
+FORGET_PLACEMENTS = """
+    with gone as (
+        delete from placements where id in (
+            select id from placements where at < now() - make_interval(secs => $1) order by at limit $2
+        ) returning 1
+    )
+    select count(*) from gone
+"""
+FORGET_SEATS = """
+    with old as (
+        select tenant, meeting, participant, instance from participants
+        where left_at < now() - make_interval(secs => $1) and closed_below > seat order by left_at limit $2 for update skip locked
+    ), gone as (
+        delete from participants p using old o
+        where p.tenant = o.tenant and p.meeting = o.meeting and p.participant = o.participant and p.instance = o.instance
+        returning 1
+    )
+    select count(*) from gone
 """
 FORGET_EVENTS = """
-    select forget_events(tenant, meeting, up_to) from (
-        select tenant, meeting, max(sequence) as up_to from events
-        where at < clock_timestamp() - make_interval(secs => $1) group by tenant, meeting order by tenant, meeting limit 100
-    ) old
+    with old as (
+        select tenant, meeting, max(sequence) as up_to, count(*) as number from (
+            select tenant, meeting, sequence from events where at < now() - make_interval(secs => $1) order by at limit $2
+        ) oldest group by tenant, meeting order by tenant, meeting
+    ), gone as (select number, forget_events(tenant, meeting, up_to) from old)
+    select coalesce(sum(number), 0)::bigint from gone
 """
 FORGET_MEETINGS = """
-    select forget_meeting(tenant, meeting, make_interval(secs => $1)) from (
-        select tenant, meeting from meetings
-        where ended_at < clock_timestamp() - make_interval(secs => $1) order by tenant, meeting limit 100
-    ) old
+    with old as (
+        select m.tenant, m.meeting from meetings m
+        where m.ended_at < now() - make_interval(secs => $1)
+        and not exists (select from allocations a where a.tenant = m.tenant and a.meeting = m.meeting)
+        order by m.ended_at limit $2
+    ), gone as (select forget_meeting(tenant, meeting, make_interval(secs => $1)) as forgotten from old order by tenant, meeting)
+    select count(*) filter (where forgotten) from gone
 """
+
+AT_ONCE = 500
+"""Rows that one statement deletes, so that none takes longer than a statement may, and locks are short."""
+_STATEMENTS = 20
+"""The most statements for one kind of rows before the sweep does something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +141,30 @@ class Cleaning:
         """Return the meetings that have been empty that long."""
         return [(row["tenant"], row["meeting"]) for row in await self._database.rows(EMPTY, empty_for)]
 
-    async def forget(self, steps_kept: float, placements_kept: float, meetings_kept: float) -> None:
-        """Delete what is past its time; meetings that ended and their last rows 100 at once."""
-        await self._database.write(FORGET_STEPS, steps_kept)
-        await self._database.write(FORGET_SEATS, steps_kept)
-        await self._database.write(FORGET_PLACEMENTS, placements_kept)
-        await self._database.write(FORGET_EVENTS, steps_kept)
-        await self._database.write(FORGET_MEETINGS, meetings_kept)
+    async def forget(self, steps_kept: float, placements_kept: float, meetings_kept: float) -> bool:
+        """Delete what is past its time, some at a time; return whether nothing was left. What fails does not stop the other kinds."""
+        kinds = (
+            (FORGET_STEPS, steps_kept),
+            (FORGET_SEATS, steps_kept),
+            (FORGET_PLACEMENTS, placements_kept),
+            (FORGET_EVENTS, steps_kept),
+            (FORGET_MEETINGS, meetings_kept),
+        )
+        everything, failure = True, None
+        for sql, kept in kinds:
+            try:
+                everything &= await self._forget(sql, kept)
+            except KendraError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return everything
+
+    async def _forget(self, sql: str, kept: float) -> bool:
+        """Delete one kind of rows; return whether nothing was left."""
+        for _ in range(_STATEMENTS):
+            row = await self._database.write(sql, kept, AT_ONCE)
+            assert row is not None, "a count is one row"
+            if row[0] < AT_ONCE:
+                return True
+        return False
