@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ import pytest
 
 from contracts.actor import Actor
 from contracts.create_producer import CreateProducer
+from contracts.failure import DeadlineExceeded
 from contracts.ids import ProducerId, TransportId
 from contracts.meeting import Direction
 from contracts.recreate_transport import RecreateTransport
@@ -93,11 +95,14 @@ async def test_fifty_commands_of_one_meeting_are_done_once_one_at_a_time_and_non
     async def produce(number: int, command: UUID) -> ProducerId:
         seat = number % PEOPLE
         order = CreateProducer(transport_id=transports[seat], kind=Kind.AUDIO, rtp_parameters=opus(number))
-        return (await stage.ask(order, "standup", seats[seat], id=command)).id
+        while True:
+            with suppress(DeadlineExceeded):  # on a busy machine: a client repeats with the same key
+                return (await stage.ask(order, "standup", seats[seat], id=command)).id
 
     commands = [uuid4() for _ in range(PEOPLE * EACH)]
     repeats = list(enumerate(commands))[::5]
-    made = await asyncio.gather(*(produce(*one) for one in (*enumerate(commands), *repeats)))
+    async with asyncio.timeout(60):
+        made = await asyncio.gather(*(produce(*one) for one in (*enumerate(commands), *repeats)))
 
     assert len(set(made)) == len(commands)
     assert made[len(commands) :] == [made[number] for number, _ in repeats]
