@@ -42,3 +42,8 @@ begin
     return held.seat;
 end $$;
 delete from steps where step = 'gone' and result = '{}';
+
+-- What the rounds of each second read must not grow with what is over.
+create index meetings_running on meetings (tenant, meeting) where ended_at is null;
+create index meetings_placed on meetings (server, placed_at) where server is not null;
+create index participants_idle on participants (tenant, meeting) where left_at is null and idle_since is not null;

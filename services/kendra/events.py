@@ -37,6 +37,9 @@ _DAY = 86_400
 _REMEMBERED = 10_000
 _AT_ONCE = 16
 _REDIS_SECONDS = 2.0
+_MOST_LEFT = 1_000
+_LATEST_COMMIT = 15.0
+"""An event is in the log this long after its time at the latest, seconds: no transaction is let be for longer."""
 
 
 def connect(url: str) -> "Redis":
@@ -75,6 +78,8 @@ class Events:
         self._hints: dict[LogKey, int] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._incarnation: tuple[str, str] | None = None
+        self._whole_at: float | None = None
+        """When a round began that left nothing, by the monotonic clock: what was in the log by then needs no other look."""
         self.reached_at: float | None = None
         """When a round last got through to Redis, by the monotonic clock."""
 
@@ -96,15 +101,22 @@ class Events:
 
     async def round(self) -> None:
         """Relay what is left; everything, when Redis is not the one (or not with the memory) that was seen last."""
+        began = time.monotonic()
         await self.keep_hints()
         seen = await self._seen()
         self.reached_at = time.monotonic()
         if seen == self._incarnation:
-            await self._all(await self._log.left())
+            left = await self._log.left(self._since_whole(began), _MOST_LEFT)
+            if await self._all(left) and len(left) < _MOST_LEFT:
+                self._whole_at = began
         else:
             self._thought.clear()
             if await self._all(await self._log.live()):
                 self._incarnation = seen
+
+    def _since_whole(self, now: float) -> float:
+        """Return how far back there may be an event that Redis lacks, seconds; at first as far as events are kept."""
+        return _DAY if self._whole_at is None else min(_DAY, now - self._whole_at + _LATEST_COMMIT)
 
     async def keep_hints(self) -> None:
         """Write down how far Redis has which logs, so that no other kendra sends it again."""

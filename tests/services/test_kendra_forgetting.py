@@ -1,11 +1,16 @@
 """What the sweep decides under a lock, and what it forgets: it is never stuck on what it met once."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from contracts.meeting import Direction
 from contracts.recreate_transport import RecreateTransport
+from services.kendra.store import cleaning, log, servers
+from services.kendra.store.cleaning import Cleaning, SeatKey
 from tests.services.kendra_peers import TENANT, FakeServer, Stage, holder, staged
 from tests.session import Broker, Cache, Database
 
@@ -32,3 +37,92 @@ async def test_a_seat_that_got_a_transport_just_in_time_can_be_given_up_later(st
     assert not await kendra.world.store.seats.clear(*seat)
     await stage.rows.execute("delete from transports")
     assert await kendra.world.store.seats.clear(*seat)
+
+
+async def test_old_rows_are_forgotten_however_many_there_are(
+    stage: Stage, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a statement may take bounds how many rows it can delete: a backlog must not outgrow it for ever."""
+    monkeypatch.setattr("services.kendra.store.cleaning.AT_ONCE", 250)
+    kendra = await stage.kendra()
+    await stage.create("standup")
+    await stage.rows.execute(
+        """
+        insert into steps (command, step, hash, at)
+        select gen_random_uuid(), 'old', '', now() - interval '25 hours' from generate_series(1, 1000);
+        insert into placements (tenant, meeting, epoch, decision, at)
+        select 'acme', 'old', 1, '{}', now() - interval '31 days' from generate_series(1, 1000);
+        update event_heads set head = 1001;
+        insert into events (tenant, meeting, sequence, epoch, type, body, at)
+        select 'acme', 'standup', number, 1, 'Old', '{}', now() - interval '25 hours' from generate_series(2, 1001) number;
+        create function linger() returns trigger language plpgsql as $$ begin perform pg_sleep(0.004); return old; end $$;
+        create trigger lingers before delete on steps for each row execute function linger();
+        create trigger lingers before delete on placements for each row execute function linger();
+        create trigger lingers before delete on events for each row execute function linger();
+        """
+    )
+    assert await kendra.world.store.cleaning.forget(86_400.0, 30 * 86_400.0, 30 * 86_400.0)
+    await stage.rows.execute("drop function linger cascade")
+    assert await stage.rows.fetchval("select count(*) from steps where step = 'old'") == 0
+    assert await stage.rows.fetchval("select count(*) from placements where meeting = 'old'") == 0
+    assert await stage.rows.fetchval("select count(*) from events where type = 'Old'") == 0
+
+
+async def test_the_relay_does_not_wait_for_a_sweep_that_takes_long(
+    stage: Stage, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeping = asyncio.Event()
+
+    async def slow(*_: object) -> list[SeatKey]:
+        sweeping.set()
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(Cleaning, "ghosts", slow)
+    await stage.kendra()
+    await stage.create("standup")
+    await asyncio.wait_for(sweeping.wait(), 5.0)
+    await stage.rows.execute("select append_event('acme', 'standup', 1, 'ProducerPaused', '{}')")
+    await stage.relayed("standup")
+
+
+async def test_the_rounds_of_each_second_read_nothing_that_is_over(stage: Stage) -> None:
+    await stage.rows.execute(
+        """
+        insert into event_heads (tenant, meeting, epoch, head, ended) select 'acme', 'm' || n, 2, 2, true from generate_series(1, 20000) n;
+        insert into relays select 'acme', 'm' || n, 2 from generate_series(1, 20000) n;
+        insert into meetings (tenant, meeting, participants, producers, epoch, empty_since, ended_at)
+        select 'acme', 'm' || n, 4, 4, 2, null, now() - interval '2 hours' from generate_series(1, 20000) n;
+        insert into events (tenant, meeting, sequence, epoch, at, type, body)
+        select 'acme', 'm' || n, s, 2, now() - interval '2 hours', 'Old', '{}' from generate_series(1, 20000) n, generate_series(1, 2) s;
+        insert into participants (tenant, meeting, participant, instance, seat, command, closed_below, left_at)
+        select 'acme', 'm' || n, 'p', 'i', 1, gen_random_uuid(), 2, now() - interval '2 hours' from generate_series(1, 20000) n;
+        insert into steps (command, step, hash, at)
+        select gen_random_uuid(), 'join', '', now() - interval '2 hours' from generate_series(1, 20000) n;
+        """
+    )
+    for table in ("event_heads", "relays", "meetings", "events", "participants", "steps"):
+        await stage.rows.execute(f"analyze {table}")
+    rounds = {
+        log.LEFT: (16.0, 1000),
+        log.LIVE: (),
+        cleaning.NOTE_IDLE: (),
+        cleaning.NOTE_USED: (),
+        cleaning.GHOSTS: (60.0, 20.0),
+        cleaning.UNCONFIRMED: (),
+        cleaning.EMPTY: (300.0,),
+        servers.CANDIDATES: (),
+        cleaning.FORGET_STEPS: (86_400.0, 500),
+        cleaning.FORGET_SEATS: (86_400.0, 500),
+        cleaning.FORGET_EVENTS: (86_400.0, 500),
+        cleaning.FORGET_MEETINGS: (86_400.0, 500),
+    }
+    for sql, values in rounds.items():
+        [plan] = json.loads(await stage.rows.fetchval(f"explain (analyze, format json) {sql}", *values))
+        assert most_rows(plan["Plan"]) < 1000, sql
+
+
+def most_rows(node: dict[str, Any]) -> float:
+    """Return the most rows that one node of an analyzed plan looked at."""
+    looked = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    return max([looked, *(most_rows(below) for below in node.get("Plans", []))])

@@ -32,16 +32,19 @@ HINT = """
 """
 
 LEFT = """
-    select h.tenant, h.meeting from event_heads h
+    select h.tenant, h.meeting
+    from (select distinct tenant, meeting from events where at > now() - make_interval(secs => $1)) recent
+    join event_heads h on h.tenant = recent.tenant and h.meeting = recent.meeting
     left join relays r on r.tenant = h.tenant and r.meeting = h.meeting
     join events e on e.tenant = h.tenant and e.meeting = h.meeting and e.sequence = h.head
-    where h.head > coalesce(r.relayed, 0) and e.at < clock_timestamp() - interval '1 second'
-    limit 1000
+    where h.head > coalesce(r.relayed, 0) and e.at < now() - interval '1 second'
+    limit $2
 """
 
-LIVE = (
-    "select tenant, meeting from meetings where ended_at is null or ended_at > clock_timestamp() - interval '1 minute'"
-)
+LIVE = """
+    select tenant, meeting from meetings where ended_at is null
+    union all select tenant, meeting from meetings where ended_at > now() - interval '1 minute'
+"""
 
 RESET = "select reset_log($1, $2, $3)"
 
@@ -95,9 +98,9 @@ class Log:
         tenants, meetings = [key[0] for key in keys], [key[1] for key in keys]
         await self._database.write(HINT, tenants, meetings, [relayed[key] for key in keys])
 
-    async def left(self) -> list[LogKey]:
-        """Return the logs that Redis seems to lack something of for a second."""
-        return [(row["tenant"], row["meeting"]) for row in await self._database.rows(LEFT)]
+    async def left(self, within: float, limit: int) -> list[LogKey]:
+        """Return the logs (of those that grew in the last `within` seconds) that Redis seems to lack something of for a second."""
+        return [(row["tenant"], row["meeting"]) for row in await self._database.rows(LEFT, within, limit)]
 
     async def live(self) -> list[LogKey]:
         """Return all logs that somebody may follow; those that ended just now too, for their end must be told."""
