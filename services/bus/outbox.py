@@ -8,10 +8,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+import structlog
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
 
 from services.bus.connection import Properties, lost_by_peer, open_channel, publish
 from services.bus.metrics import DROPPED
+
+log = structlog.stdlib.get_logger("bus")
 
 _ROOM = 1_000
 
@@ -63,9 +66,12 @@ class Outbox:
             try:
                 async with asyncio.timeout(letter.until - time.monotonic()):
                     await publish(channel, letter.body, letter.properties, letter.key, exchange=exchange)
-            except TimeoutError:
+            except Exception as error:
+                # One letter is lost, whatever is wrong with it: the writer goes on with the others.
                 self._dropped.inc()
-            except BaseException as error:
+                if not isinstance(error, TimeoutError) and not lost_by_peer(error):
+                    log.exception("a message could not be written", key=letter.key)
+            except asyncio.CancelledError as error:
                 if not lost_by_peer(error):
                     raise
                 self._dropped.inc()
