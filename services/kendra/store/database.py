@@ -104,7 +104,7 @@ class Database:
                 try:
                     yield True
                 finally:
-                    await connection.fetchval("select pg_advisory_unlock($1)", lock)
+                    await _unlock(connection, lock)
 
     async def close(self) -> None:
         """Give the connections back, roughly when they do not come in time."""
@@ -146,9 +146,22 @@ async def connect(url: str, most: int) -> Database:
             "statement_timeout": "3000",
             "lock_timeout": "2500",
             "idle_in_transaction_session_timeout": "5000",
+            # The database notices within about 25 s that this process is cut off, and gives back the lock of the sweep.
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
         },
     )
     return Database(await pool)
+
+
+async def _unlock(connection: Connection, lock: int) -> None:
+    """Give a session's advisory lock back; a connection that may still have it is closed, for nobody else could ever take it."""
+    try:
+        await connection.fetchval("select pg_advisory_unlock($1)", lock)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 async def _nothing_to_reset(_: Connection) -> None:
