@@ -35,7 +35,11 @@ SENT = """
     where m.tenant = $1 and m.meeting = $2 and m.ended_at is null
 """
 
-EXPLAIN = "select decision from placements where tenant = $1 and meeting = $2 order by id"
+EXPLAIN = """
+    select decision from (
+        select id, decision from placements where tenant = $1 and meeting = $2 order by id desc limit 100
+    ) newest order by id
+"""
 
 TRANSPORTS = TypeAdapter(list[TransportView])
 CONSUMERS = TypeAdapter(list[ConsumerView])
@@ -72,7 +76,7 @@ class Details:
         return PRODUCERS.validate_json(row["sent"])
 
     async def decisions(self, call: Call) -> list[Decision]:
-        """Return why the meeting went where it went, oldest first. Raises PlacementNotFound."""
+        """Return why the meeting went where it went: the newest 100 decisions, oldest first. Raises PlacementNotFound."""
         rows = await self._database.rows(EXPLAIN, call.tenant, call.meeting)
         if not rows:
             raise PlacementNotFound
