@@ -77,5 +77,9 @@ class Servers:
         except (KendraError, TimeoutError) as error:
             log.warning("the media servers' rows cannot be read", error=str(error) or "too slow")
             return True
+        except Exception:
+            # Whatever it is (a database that was not migrated yet), the watch goes on: without it no server is ever dead.
+            log.exception("the watch of leases broke")
+            return True
         self.read_at = self._clock()
         return False

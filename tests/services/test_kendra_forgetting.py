@@ -3,14 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from contracts.details import GetPlacement
 from contracts.meeting import Direction
 from contracts.recreate_transport import RecreateTransport
-from services.kendra.store import cleaning, log, servers
+from services.kendra.servers import Servers
+from services.kendra.store import cleaning, database, log, servers
 from services.kendra.store.cleaning import Cleaning, SeatKey
+from services.kendra.store.servers import ServerRows
+from tests.eventually import eventually
 from tests.services.kendra_peers import TENANT, FakeServer, Stage, holder, staged
 from tests.session import Broker, Cache, Database
 
@@ -124,5 +128,58 @@ async def test_the_rounds_of_each_second_read_nothing_that_is_over(stage: Stage)
 
 def most_rows(node: dict[str, Any]) -> float:
     """Return the most rows that one node of an analyzed plan looked at."""
-    looked = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    looked: float = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
     return max([looked, *(most_rows(below) for below in node.get("Plans", []))])
+
+
+async def test_a_lock_that_could_not_be_given_back_goes_with_its_connection(postgres: Database) -> None:
+    rows = await database.connect(postgres.of["kendra"], 2)
+
+    async def cut_off() -> None:
+        async with rows.alone(4711) as alone:
+            assert alone
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(cut_off())
+
+    async def free() -> bool:
+        other = await database.connect(postgres.of["kendra"], 2)
+        try:
+            async with other.alone(4711) as alone:
+                return alone
+        finally:
+            await other.close()
+
+    await eventually(free)
+    async with rows.alone(4711) as alone:
+        assert alone
+    await rows.close()
+
+
+async def test_the_watch_of_leases_goes_on_after_what_nobody_expected() -> None:
+    class Rows:
+        broken = True
+
+        async def sync(self) -> None:
+            if self.broken:
+                self.broken = False
+                raise RuntimeError("the database was not migrated yet")
+
+    watched = Servers(cast(ServerRows, Rows()), 5.0)
+    watching = asyncio.create_task(watched.watch())
+    await eventually(lambda: asyncio.sleep(0, watched.read_at is not None))
+    watching.cancel()
+
+
+async def test_a_placement_is_explained_by_its_newest_decisions_only(stage: Stage, server: FakeServer) -> None:
+    await stage.kendra()
+    await stage.create("standup")
+    await stage.rows.execute(
+        "insert into placements (tenant, meeting, epoch, decision) select tenant, meeting, n, decision || jsonb_build_object('epoch', n) "
+        "from placements, generate_series(2, 500) n"
+    )
+    explained = await stage.ask(GetPlacement(), "standup")
+    assert [one.epoch for one in explained.decisions] == list(range(401, 501))
