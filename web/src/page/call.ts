@@ -13,6 +13,8 @@ import { wordsFor, type ENDINGS } from "./words";
 
 export type Ending = keyof typeof ENDINGS;
 
+const TITLE = document.title;
+
 /** Take a seat, or the one that this tab held before it was loaded anew. Raises Problem. */
 export function enter(invitation: Invitation, name: string, before?: Visit): Promise<Room> {
   const { token, meeting, mayCreate } = invitation;
@@ -29,15 +31,21 @@ export async function call(room: Room, invitation: Invitation, name: string, med
   dismissAll();
   const own = new Tile(room.participantId, name || "Guest", true);
   new Tiles(room, own);
-  new Controls(room, media, own, invitation.codec, (on) => {
+  let devices = { camera: false, microphone: false };
+  const remember = (): void => {
     const { participantId, participantToken } = room;
-    rememberSeat({ meeting: invitation.meeting, participantId, participantToken, name, ...on });
+    rememberSeat({ meeting: invitation.meeting, participantId, participantToken, name, ...devices });
+  };
+  new Controls(room, media, own, invitation.codec, (on) => {
+    devices = on;
+    remember();
   });
   tellTroubles(room);
   const quiet = keys();
-  const ending = await over(room);
+  const ending = await over(room, remember);
   quiet();
   banner(null);
+  document.title = TITLE;
   media.closeAll();
   return ending;
 }
@@ -53,7 +61,8 @@ function tellTroubles(room: Room): void {
   });
 }
 
-function over(room: Room): Promise<Ending> {
+/** Wait for the end. A page that goes away remembers its seat once more: the token may have been renewed since. */
+function over(room: Room, remember: () => void): Promise<Ending> {
   const leaving = new AbortController();
   return new Promise<Ending>((done) => {
     room.on("ended", () => done("ended"));
@@ -64,7 +73,11 @@ function over(room: Room): Promise<Ending> {
       room.leave().catch(() => undefined); // a seat that cannot be given up now is swept by the server
       done("left");
     };
-    window.addEventListener("pagehide", () => room.abandon(), { signal: leaving.signal });
+    const goAway = (): void => {
+      remember();
+      room.abandon();
+    };
+    window.addEventListener("pagehide", goAway, { signal: leaving.signal });
   }).finally(() => leaving.abort());
 }
 

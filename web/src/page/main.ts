@@ -69,6 +69,8 @@ async function over([title, text]: [string, string], label?: string): Promise<vo
 async function main(): Promise<void> {
   keepFitted(byId("grid"));
   window.addEventListener("hashchange", () => location.reload());
+  // A page that the browser kept aside gave up its seat when it went: it comes back as if loaded anew.
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   const invitation = invitationOf(location.hash);
   if (typeof invitation === "string") return over(["No invitation", invitation]);
   for (;;) await visit(invitation);
