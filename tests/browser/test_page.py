@@ -11,6 +11,13 @@ from tests.eventually import eventually
 NO_DEVICES = """
 navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("refused", "NotAllowedError"));
 """
+HELD_BACK = """
+const send = window.fetch.bind(window);
+window.fetch = async (url, options) => {
+  if (String(url).endsWith("/producers") && !window.held) await new Promise((go) => { window.held = go; });
+  return send(url, options);
+};
+"""
 
 
 def tile(page: Page, name: str, holds: Callable[[Look], bool]) -> Callable[[], Awaitable[bool]]:
@@ -47,6 +54,29 @@ async def test_mute_and_camera_buttons_are_seen_by_the_others(call: Call) -> Non
     await asha.ask("click", selector="#toggle-camera")
     await bela.sees("Asha")
     await eventually(tile(bela, "Asha", lambda look: not look.muted))
+
+
+async def test_a_button_that_is_pressed_before_its_track_is_sent_sends_no_second_one(call: Call) -> None:
+    bela = await call.joined("Bela")
+    asha = await call.open(script=HELD_BACK)
+    await asha.join("Asha")
+    await eventually(lambda: asha.evaluate("() => window.held !== undefined"))
+    await asha.ask("press", key="c")
+    await asha.ask("press", key="m")
+    await asha.evaluate("() => window.held()")
+    await bela.sees("Asha")
+    seat = json.loads(await asha.evaluate("() => sessionStorage.getItem('doordarshan.seat')"))
+    assert len(await call.rows("producers", seat["participantId"])) == 2
+
+
+async def test_a_page_that_the_browser_kept_aside_comes_back_to_its_meeting(call: Call) -> None:
+    asha, bela = await call.joined("Asha"), await call.joined("Bela")
+    await bela.sees("Asha")
+    await asha.evaluate("() => { sessionStorage.clear(); dispatchEvent(new PageTransitionEvent('pagehide')) }")
+    await eventually(lambda: asha.evaluate("() => sessionStorage.getItem('doordarshan.seat') !== null"))
+    await asha.evaluate("() => { dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true})) }")
+    await asha.sees("Bela")
+    await bela.sees("Asha")
 
 
 async def test_a_full_meeting_is_said_in_words(call: Call) -> None:

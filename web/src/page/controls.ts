@@ -24,7 +24,8 @@ export class Controls {
     private readonly onChange: (on: Record<Device, boolean>) => void,
   ) {
     for (const device of ["microphone", "camera"] as const) {
-      this.#button(device).onclick = () => void this.#toggle(device);
+      this.#button(device).onclick = () => this.#toggle(device);
+      this.#button(device).disabled = false;
       if (media.tracks[device]) void this.#publish(device);
     }
     media.onEnded = (device) => this.#lost(device);
@@ -37,38 +38,44 @@ export class Controls {
     return publication !== null && !publication.paused;
   }
 
-  async #toggle(device: Device): Promise<void> {
+  #toggle(device: Device): void {
     const publication = this.#publications[device];
-    this.#button(device).disabled = true;
-    if (!publication) await this.#start(device);
-    else if (device === "camera") this.#stop(device, publication);
+    if (!publication) return void this.#start(device);
+    if (device === "camera") this.#stop(device, publication);
     else if (publication.paused) this.room.resume(publication);
     else this.room.pause(publication);
-    this.#button(device).disabled = false;
     this.#show();
   }
 
   async #start(device: Device): Promise<void> {
+    this.#button(device).disabled = true;
     try {
       await this.media.open(device);
     } catch (error) {
-      return alert(device, wordsForDevices([{ device, error }]));
+      this.#button(device).disabled = false;
+      if (this.room.connection !== "closed") alert(device, wordsForDevices([{ device, error }]));
+      return;
     }
     await this.#publish(device);
   }
 
+  /** Until it is sent the button is off: pressed meanwhile, it would send a second track beside the first. */
   async #publish(device: Device): Promise<void> {
     const track = this.media.tracks[device];
     if (!track) return;
     dismiss(device);
+    this.#button(device).disabled = true;
     this.#show();
     const codec = device === "camera" && this.codec ? { codec: this.codec } : {};
     try {
-      this.#publications[device] = await this.room.publish(track, { appData: { source: device }, ...codec });
+      const publication = await this.room.publish(track, { appData: { source: device }, ...codec });
+      if (this.media.tracks[device] === track) this.#publications[device] = publication;
+      else this.room.unpublish(publication); // the device was unplugged meanwhile
     } catch (error) {
       this.media.close(device);
       if (error instanceof Problem) alert(device, wordsFor(error));
     }
+    this.#button(device).disabled = false;
     this.#show();
   }
 
@@ -97,7 +104,7 @@ export class Controls {
   #show(): void {
     for (const device of ["microphone", "camera"] as const) {
       const button = this.#button(device);
-      button.setAttribute("aria-pressed", String(this.#on(device)));
+      button.dataset["on"] = String(this.#on(device)); // not aria-pressed: "Mute, pressed" would say that it is muted
       const label = button.querySelector("span");
       if (label) label.textContent = LABELS[device][this.#on(device) ? 0 : 1];
     }

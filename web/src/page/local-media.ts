@@ -10,12 +10,15 @@ export class LocalMedia {
   readonly tracks: Record<Device, MediaStreamTrack | null> = { camera: null, microphone: null };
   /** A device was unplugged, or its permission withdrawn. */
   onEnded: (device: Device) => void = () => undefined;
+  #over = false;
 
   /** Open a device, in place of the one that is open; raises the browser's DOMException and leaves that device closed. */
   async open(device: Device, deviceId?: string): Promise<MediaStreamTrack> {
     this.close(device);
     const wanted = { ...(device === "camera" ? CAMERA : MICROPHONE), ...(deviceId && { deviceId: { exact: deviceId } }) };
     const stream = await navigator.mediaDevices.getUserMedia(device === "camera" ? { video: wanted } : { audio: wanted });
+    if (this.#over) stream.getTracks().forEach((late) => late.stop());
+    if (this.#over) throw new DOMException("the call is over", "AbortError");
     const [track] = stream.getTracks();
     if (!track) throw new DOMException("no track", "NotFoundError");
     this.close(device);
@@ -34,7 +37,9 @@ export class LocalMedia {
     track?.stop();
   }
 
+  /** Close both for good, one that is just being opened too. */
   closeAll(): void {
+    this.#over = true;
     this.close("camera");
     this.close("microphone");
   }
