@@ -141,6 +141,16 @@ describe("sending", () => {
     expect(room.connection).toBe("connected");
   });
 
+  test("what waits to be sent is told when the room is over", async () => {
+    const { gateway, room } = await enter();
+    gateway.refuse(/producers$/, "network");
+    const publishing = room.publish(fakeTrack());
+    await until(() => paths(gateway, /producers$/).length === 1);
+    room.abandon();
+    await expect(publishing).rejects.toMatchObject({ code: "room_over" });
+    await expect(room.publish(fakeTrack())).rejects.toMatchObject({ code: "room_over" });
+  });
+
   test("unpublish closes the producer, also one that is being made anew", async () => {
     const { gateway, room, transports } = await enter();
     const publication = await room.publish(fakeTrack());

@@ -89,7 +89,7 @@ export class Room extends Emitter<RoomEvents> {
     return this.#connection;
   }
 
-  /** Send a track, until `unpublish`; a new transport carries it again by itself. Raises Problem when it is refused. */
+  /** Send a track, until `unpublish`; a new transport carries it again by itself. Raises Problem when it is refused, or the room is over first. */
   publish(track: MediaStreamTrack, options: PublishOptions = {}): Promise<Publication> {
     return this.#sender.publish(track, options);
   }
@@ -262,6 +262,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#carriers.send.close();
     this.#carriers.recv.close();
     this.#setConnection("closed");
+    this.#sender.close();
     return true;
   }
 }

@@ -48,6 +48,7 @@ export class Sender implements Cargo {
   readonly #entries = new Map<Publication, Entry>();
   #producing: Entry | undefined;
   #listening: types.Transport | undefined;
+  #over = false;
 
   constructor(
     private readonly seat: Seat,
@@ -61,9 +62,16 @@ export class Sender implements Cargo {
     const publication = new Publication(track, options);
     return new Promise((resolve, reject) => {
       const settled = (problem?: Problem): void => (problem ? reject(problem) : resolve(publication));
+      if (this.#over) return settled(overProblem());
       this.#entries.set(publication, { publication, told: publication.paused, withdrawn: false, settled });
       this.changed();
     });
+  }
+
+  /** The room is over: what was not sent yet never will be, and whoever waits for it is told. */
+  close(): void {
+    this.#over = true;
+    for (const { settled } of this.#entries.values()) settled(overProblem());
   }
 
   unpublish(publication: Publication): void {
@@ -189,4 +197,8 @@ export class Sender implements Cargo {
       this.seat.createProducer({ transportId: transport.id, kind, rtpParameters, paused, appData }).then(done, failed);
     });
   }
+}
+
+function overProblem(): Problem {
+  return new Problem("room_over", -1, "the room is over");
 }

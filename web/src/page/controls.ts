@@ -72,6 +72,7 @@ export class Controls {
       if (this.media.tracks[device] === track) this.#publications[device] = publication;
       else this.room.unpublish(publication); // the device was unplugged meanwhile
     } catch (error) {
+      if (this.room.connection === "closed") return;
       this.media.close(device);
       if (error instanceof Problem) alert(device, wordsFor(error));
     }
