@@ -18,6 +18,8 @@ from contracts.failure import InvalidRequest, KendraError
 from contracts.message import Message
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""Field errors that an answer lists; a body of thousands of wrong fields is answered briefly."""
 
 
 class NotFound(KendraError):
@@ -138,7 +140,7 @@ async def on_failure(request: Request, error: Exception) -> Response:
 async def on_invalid(request: Request, error: Exception) -> Response:
     """Answer what FastAPI's validation found."""
     assert isinstance(error, RequestValidationError)
-    return response(InvalidFields(map(_field_error, error.errors())), _instance(request))
+    return response(InvalidFields(map(_field_error, error.errors()[:MOST_ERRORS])), _instance(request))
 
 
 async def on_http(request: Request, error: Exception) -> Response:

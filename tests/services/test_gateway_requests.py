@@ -54,6 +54,12 @@ async def test_an_unknown_field_is_refused_with_a_pointer_to_it(edge: Edge) -> N
     assert pointers == ["#/meetingid", "#/capacity/rooms", "#/capacity/participants"]
 
 
+async def test_a_body_of_wrong_fields_is_answered_briefly(edge: Edge) -> None:
+    answer = await edge.http.post("/v1/meetings", json={f"x{n}": n for n in range(10_000)}, headers=edge.access())
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert 1 < len(answer.json()["errors"]) <= 20
+
+
 async def test_a_path_that_is_no_id_is_refused_by_name(edge: Edge) -> None:
     answer = await edge.http.get("/v1/meetings/a%20b", headers=edge.access())
     assert answer.status_code == 422
