@@ -12,6 +12,7 @@ import psycopg
 
 from contracts.actor import Grant
 from contracts.ids import ApiKeyId
+from services.cli import store
 from services.cli.stack.errors import CannotRun
 from services.cli.stack.secrets import Secrets
 from services.sealing import Sealing
@@ -22,12 +23,6 @@ CLUSTER_SECRET = "DOORDARSHAN_CLUSTER_SECRET"
 _LINK_GRANTS = (Grant.CREATE, Grant.JOIN, Grant.PRODUCE, Grant.CONSUME)
 _LINK_SECONDS = 30 * 86_400
 _RENEW_BEFORE = 86_400
-
-_PUT_TENANT = "insert into tenants (id, name) values (%s, %s) on conflict (id) do nothing"
-_PUT_KEY = """
-    insert into api_keys (id, tenant, secret, grants) values (%s, %s, %s, %s)
-    on conflict (id) do update set secret = excluded.secret, grants = excluded.grants, revoked_at = null
-"""
 
 
 def cluster_secret(secrets: Secrets) -> str:
@@ -40,8 +35,8 @@ def put_key(postgres: str, cluster: str, tenant: str, key: str, *, secret: str, 
     sealed = Sealing(cluster).seal(ApiKeyId(key), secret)
     try:
         with psycopg.connect(postgres) as connection:
-            connection.execute(_PUT_TENANT, (tenant, tenant))
-            connection.execute(_PUT_KEY, (key, tenant, sealed, [grant.value for grant in grants]))
+            connection.execute(store.MAKE_TENANT, (tenant, tenant))
+            connection.execute(store.PUT_KEY, (key, tenant, sealed, [grant.value for grant in grants]))
     except psycopg.Error as error:
         raise CannotRun(f"the demo key cannot be written: {' '.join(str(error).split())}") from None
 

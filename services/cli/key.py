@@ -9,18 +9,13 @@ from rich.table import Table
 
 from contracts.actor import Grant
 from contracts.ids import ApiKeyId
+from services.cli import store
 from services.cli.cluster import checked_id, cluster_database, cluster_sealing
 from services.cli.stack.errors import CannotRun
 
 key = App(name="key", help="Create, revoke and list API keys.")
 
 TENANTS_OWN = (Grant.CREATE, Grant.JOIN, Grant.PRODUCE, Grant.CONSUME, Grant.ADMIN)
-ADD = "insert into api_keys (id, tenant, secret, grants) values (%s, %s, %s, %s)"
-REVOKE = "update api_keys set revoked_at = now() where id = %s and revoked_at is null returning id"
-LIST = """
-    select id, tenant, grants, created_at, revoked_at from api_keys
-    where %(tenant)s::text is null or tenant = %(tenant)s order by tenant, created_at
-"""
 
 
 @key.command
@@ -44,7 +39,7 @@ def add(tenant: str, /, *, grant: list[Grant] | None = None, operator: bool = Fa
     row = (id_, checked_id("tenant", tenant), cluster_sealing().seal(id_, secret), carried)
     with cluster_database() as connection:
         try:
-            connection.execute(ADD, row)
+            connection.execute(store.ADD_KEY, row)
         except psycopg.errors.ForeignKeyViolation:
             raise CannotRun(f"there is no tenant {tenant}; `doordarshan tenant add {tenant}` creates it") from None
     print(f"key     {id_}\nsecret  {secret}")
@@ -55,7 +50,7 @@ def add(tenant: str, /, *, grant: list[Grant] | None = None, operator: bool = Fa
 def revoke(id_: str, /) -> None:
     """End a key. Its access tokens are refused within seconds; participants it let in stay until their tokens expire."""
     with cluster_database() as connection:
-        if connection.execute(REVOKE, (id_,)).fetchone() is None:
+        if connection.execute(store.REVOKE_KEY, (id_,)).fetchone() is None:
             raise CannotRun(f"there is no key {id_} that could be revoked")
     print(f"key {id_} revoked")
 
@@ -65,6 +60,6 @@ def list_(tenant: str | None = None, /) -> None:
     """Show the keys, of one tenant or of all; never their secrets."""
     table = Table("key", "tenant", "grants", "created", "revoked", box=None, padding=(0, 2))
     with cluster_database() as connection:
-        for id_, of, grants, created, revoked in connection.execute(LIST, {"tenant": tenant}):
+        for id_, of, grants, created, revoked in connection.execute(store.LIST_KEYS, {"tenant": tenant}):
             table.add_row(id_, of, " ".join(grants), f"{created:%Y-%m-%d}", f"{revoked:%Y-%m-%d}" if revoked else "")
     Console(highlight=False).print(table)

@@ -8,23 +8,11 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.table import Table
 
+from services.cli import store
 from services.cli.stack.errors import CannotRun
 from services.cli.stack.process import Identity
 from services.cli.stack.readiness import status_of
 from services.cli.stack.rundir import RunDirectory, Started
-
-_SERVERS = """
-    select s.server, s.address, s.streams, s.capacity, s.cpu, coalesce(b.booked, 0) as booked, coalesce(b.draining, false) as draining,
-        s.renewed_at > clock_timestamp() - interval '5 s' as alive,
-        (select count(*) from allocations a where a.server = s.server and a.boot = s.boot) as meetings
-    from media_servers s left join bookings b using (server)
-    order by s.server, s.started_at
-"""
-_MEETINGS = """
-    select count(*) as meetings,
-        (select count(*) from participants p where p.left_at is null) as participants
-    from meetings where ended_at is null
-"""
 
 
 def status() -> None:
@@ -64,8 +52,8 @@ def _process_table(started: list[Started], answers: list[bool]) -> Table:
 def _print_cluster(console: Console, postgres: str) -> None:
     try:
         with psycopg.connect(postgres, connect_timeout=3, row_factory=dict_row) as connection:
-            servers = connection.execute(_SERVERS).fetchall()
-            counts = connection.execute(_MEETINGS).fetchone()
+            servers = connection.execute(store.LIST_SERVERS).fetchall()
+            counts = connection.execute(store.COUNT_MEETINGS).fetchone()
     except psycopg.Error as error:
         console.print(f"[red]the database does not answer[/]: {' '.join(str(error).split())}")
         return

@@ -6,22 +6,11 @@ from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
+from services.cli import store
 from services.cli.cluster import checked_id, cluster_database
 from services.cli.stack.errors import CannotRun
 
 tenant = App(name="tenant", help="Create, change and list tenants.")
-
-PUT = """
-    insert into tenants (id, name, allowed_origins) values (%(id)s, coalesce(%(name)s, ''), coalesce(%(origins)s::text[], '{}'))
-    on conflict (id) do update set
-        name = coalesce(%(name)s, tenants.name), allowed_origins = coalesce(%(origins)s::text[], tenants.allowed_origins)
-    returning xmax = 0
-"""
-LIST = """
-    select id, name, allowed_origins, created_at,
-        (select count(*) from api_keys where tenant = tenants.id and revoked_at is null)
-    from tenants order by id
-"""
 
 
 @tenant.command
@@ -40,7 +29,9 @@ def add(id_: str, /, *, name: str | None = None, origin: list[str] | None = None
     """
     origins = None if origin is None else [checked_origin(one) for one in origin]
     with cluster_database() as connection:
-        row = connection.execute(PUT, {"id": checked_id("tenant", id_), "name": name, "origins": origins}).fetchone()
+        row = connection.execute(
+            store.PUT_TENANT, {"id": checked_id("tenant", id_), "name": name, "origins": origins}
+        ).fetchone()
     print(f"tenant {id_} {'created' if row and row[0] else 'changed'}")
 
 
@@ -49,7 +40,7 @@ def list_() -> None:
     """Show every tenant."""
     table = Table("tenant", "name", "web origins", "keys", "created", box=None, padding=(0, 2))
     with cluster_database() as connection:
-        for id_, name, origins, created, keys in connection.execute(LIST):
+        for id_, name, origins, created, keys in connection.execute(store.LIST_TENANTS):
             table.add_row(id_, name, "\n".join(origins), str(keys), f"{created:%Y-%m-%d}")
     Console(highlight=False).print(table)
 

@@ -6,11 +6,11 @@ import jwt
 
 from contracts.actor import Grant
 from contracts.ids import ApiKeyId
+from services.cli import store
 from services.cli.cluster import checked_id, cluster_database, cluster_sealing
 from services.cli.stack.errors import CannotRun
 from services.sealing import CannotOpen
 
-READ = "select secret, grants from api_keys where id = %s and revoked_at is null"
 PARTICIPANTS_OWN = [Grant.CREATE, Grant.JOIN, Grant.PRODUCE, Grant.CONSUME]
 
 
@@ -51,7 +51,7 @@ def token(
 
 def _read(key: str) -> tuple[str, list[str]]:
     with cluster_database() as connection:
-        row = connection.execute(READ, (key,)).fetchone()
+        row = connection.execute(store.READ_KEY, (key,)).fetchone()
     if row is None:
         raise CannotRun(f"there is no key {key}, or it is revoked")
     try:

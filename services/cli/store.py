@@ -1,0 +1,37 @@
+"""What the command line says to Postgres: tenants and keys are its own tables, the rest it only reads. Parameters are psycopg's."""
+
+PUT_TENANT = """
+    insert into tenants (id, name, allowed_origins) values (%(id)s, coalesce(%(name)s, ''), coalesce(%(origins)s::text[], '{}'))
+    on conflict (id) do update set
+        name = coalesce(%(name)s, tenants.name), allowed_origins = coalesce(%(origins)s::text[], tenants.allowed_origins)
+    returning xmax = 0
+"""
+MAKE_TENANT = "insert into tenants (id, name) values (%s, %s) on conflict (id) do nothing"
+LIST_TENANTS = """
+    select id, name, allowed_origins, created_at,
+        (select count(*) from api_keys where tenant = tenants.id and revoked_at is null)
+    from tenants order by id
+"""
+ADD_KEY = "insert into api_keys (id, tenant, secret, grants) values (%s, %s, %s, %s)"
+PUT_KEY = """
+    insert into api_keys (id, tenant, secret, grants) values (%s, %s, %s, %s)
+    on conflict (id) do update set secret = excluded.secret, grants = excluded.grants, revoked_at = null
+"""
+REVOKE_KEY = "update api_keys set revoked_at = now() where id = %s and revoked_at is null returning id"
+LIST_KEYS = """
+    select id, tenant, grants, created_at, revoked_at from api_keys
+    where %(tenant)s::text is null or tenant = %(tenant)s order by tenant, created_at
+"""
+READ_KEY = "select secret, grants from api_keys where id = %s and revoked_at is null"
+LIST_SERVERS = """
+    select s.server, s.address, s.streams, s.capacity, s.cpu, coalesce(b.booked, 0) as booked, coalesce(b.draining, false) as draining,
+        s.renewed_at > clock_timestamp() - interval '5 s' as alive,
+        (select count(*) from allocations a where a.server = s.server and a.boot = s.boot) as meetings
+    from media_servers s left join bookings b using (server)
+    order by s.server, s.started_at
+"""
+COUNT_MEETINGS = """
+    select count(*) as meetings,
+        (select count(*) from participants p where p.left_at is null) as participants
+    from meetings where ended_at is null
+"""
