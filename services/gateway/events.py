@@ -3,6 +3,7 @@
 * A follower first reads what it missed, page by page, then what the reader hands it; the reader's place in a stream is taken
   before the first page is read, so nothing falls between. Doubles are left out by `following`.
 * A follower's queue is bounded. One that does not read is dropped, and may come back with the last id it saw.
+* A seat has few streams; one more ends its oldest, so nobody alone takes up this process' room.
 * While Redis is away, followers wait; the reader goes on from its places when Redis is back, refilled or not.
 """
 
@@ -22,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.failure import Busy, Unavailable
+from contracts.ids import MeetingId, ParticipantId, Seat, TenantId
 from services.gateway.entries import Rows, entries_of, live_entries_of, sequence_of
 from services.gateway.following import Entry, StreamState
 from services.gateway.waiting import Queue
@@ -37,6 +39,9 @@ PAGE = 500
 NUDGE_KEPT = 3600
 """Seconds after which Redis forgets how this process wakes its reader, should it die."""
 
+MOST_OF_A_SEAT = 4
+"""Streams that one seat may follow at a time: one, and what a lost network left behind."""
+
 CONNECTIONS = 32
 _DEAD_AFTER = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 # Deadlines stand outside of the client: with its own it swallows cancels on Python 3.11.
@@ -50,6 +55,7 @@ _OPTIONS: dict[str, Any] = {
 }
 
 LOST = (RedisError, OSError, TimeoutError)
+Owner = tuple[TenantId, MeetingId, ParticipantId, Seat]
 Places = dict[bytes | str | memoryview, int | bytes | str | memoryview]
 
 
@@ -65,6 +71,7 @@ class Streams:
         self._places: dict[str, int] = {}
         self._queues: dict[str, set[Queue]] = defaultdict(set)
         self._listeners: dict[str, set[Queue]] = defaultdict(set)
+        self._owned: dict[Owner, list[Queue]] = defaultdict(list)
         self.followers = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -116,14 +123,17 @@ class Streams:
         return list(entries_of(cast(Rows, rows or [])))
 
     @asynccontextmanager
-    async def followed(self, stream: str, channel: str, state: StreamState | None) -> AsyncIterator[Queue]:
-        """Have what is new in the stream (after `state`) and the channel put into a queue."""
+    async def followed(
+        self, stream: str, channel: str, state: StreamState | None, owner: Owner | None = None
+    ) -> AsyncIterator[Queue]:
+        """Have what is new in the stream (after `state`) and the channel put into a queue. `owner` is the seat that follows, if any."""
         key, live, queue = self._prefix + stream, self._prefix + channel, Queue()
         new = key not in self._places
         self._places.setdefault(key, state.last if state else 0)
         self.followers += 1
         self._queues[key].add(queue)
         self._listeners[live].add(queue)
+        self._own(owner, queue)
         try:
             if new:
                 await self._interrupt()
@@ -131,6 +141,7 @@ class Streams:
             yield queue
         finally:
             self.followers -= 1
+            self._disown(owner, queue)
             if _without(self._queues, key, queue):
                 self._places.pop(key, None)
             if _without(self._listeners, live, queue):
@@ -140,6 +151,20 @@ class Streams:
         """Raise Busy when this process has as many followers as it may."""
         if self.followers >= self._most:
             raise Busy
+
+    def _own(self, owner: Owner | None, queue: Queue) -> None:
+        if owner is None:
+            return
+        self._owned[owner].append(queue)
+        for old in self._owned[owner][:-MOST_OF_A_SEAT]:
+            old.close()
+
+    def _disown(self, owner: Owner | None, queue: Queue) -> None:
+        if owner is None:
+            return
+        self._owned[owner].remove(queue)
+        if not self._owned[owner]:
+            del self._owned[owner]
 
     async def _kept_up(self, what: str, work: Callable[[Redis], Awaitable[None]]) -> None:
         """Do the work on a connection of its own; begin anew when that is lost."""

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from contracts.failure import Unavailable
 from services.gateway.budget import READ_WITHIN
-from services.gateway.events import Streams
+from services.gateway.events import Owner, Streams
 from services.gateway.following import Entry, Follower, StreamState
 from services.gateway.waiting import Queue
 
@@ -29,11 +29,12 @@ _HEAD = [
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stream is, and what Redis had of it when the client came."""
+    """Where a stream is, what Redis had of it when the client came, and which seat follows, if it is one."""
 
     stream: str
     channel: str
     state: StreamState | None
+    owner: Owner | None
 
 
 class EventStream(Response):
@@ -52,7 +53,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the end."""
         place = self._place
-        async with self._streams.followed(place.stream, place.channel, place.state) as queue:
+        async with self._streams.followed(place.stream, place.channel, place.state, place.owner) as queue:
             gone = asyncio.create_task(_disconnected(receive, queue))
             try:
                 await self._send(queue, send)

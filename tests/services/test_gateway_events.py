@@ -153,6 +153,20 @@ async def test_a_stream_ends_with_its_token(edge: Edge, log: Log) -> None:
     assert time.time() - started < 4
 
 
+async def test_a_seat_that_follows_too_often_loses_its_oldest_stream_and_nobody_elses(edge: Edge, log: Log) -> None:
+    await log.append(1)
+    head(edge, 1)
+    async with AsyncExitStack() as stack:
+        bob = await stack.enter_async_context(edge.follow(edge.seat("bob"), seen=0))
+        ann = [await stack.enter_async_context(edge.follow(edge.seat("ann"), seen=0)) for _ in range(5)]
+        for one in (bob, *ann):
+            assert (await one.next())[1] == 1
+        await ann[0].end()
+        await log.append(2)
+        for one in (bob, *ann[1:]):
+            assert (await one.next())[1] == 2
+
+
 async def test_a_refused_follower_gets_a_problem_not_a_stream(edge: Edge, log: Log) -> None:
     edge.kendra.answers[FollowEvents] = StaleInstance()
     answer = await edge.http.get("/v1/meetings/standup/events", headers=edge.seat())

@@ -6,14 +6,15 @@ from typing import cast
 from fastapi import Request
 from pydantic import JsonValue
 
+from contracts.actor import Actor
 from contracts.events import EVENTS
 from contracts.failure import Busy, InvalidRequest, MeetingNotFound, ParticipantNotFound, StaleInstance
 from contracts.follow_events import FollowEvents
-from contracts.ids import MeetingId
+from contracts.ids import MeetingId, TenantId
 from services.gateway import grants
 from services.gateway.edge import CallerOf
 from services.gateway.entries import live_channel
-from services.gateway.events import Streams
+from services.gateway.events import Owner, Streams
 from services.gateway.following import Follower, Viewer
 from services.gateway.openapi import Bearer, Flows
 from services.gateway.stream import EventStream, Place
@@ -55,11 +56,18 @@ async def follow_events(meeting: MeetingId, caller: CallerOf, request: Request) 
     seen = _last_event_id(request)
     actor = grants.reader(caller.identity, meeting)
     followed = await caller.ask(FollowEvents(last_event_id=seen), actor, meeting)
-    place = Place(followed.stream, live_channel(caller.identity.tenant, meeting), await streams.state(followed.stream))
+    tenant, state = caller.identity.tenant, await streams.state(followed.stream)
+    place = Place(followed.stream, live_channel(tenant, meeting), state, _owner(tenant, meeting, actor))
     follower = Follower(Viewer(actor.participant, actor.seat), seen=seen, head=followed.head)
     return EventStream(
         streams, place, follower, expires=caller.identity.expires, keep_alive=request.app.state.settings.keep_alive
     )
+
+
+def _owner(tenant: TenantId, meeting: MeetingId, actor: Actor) -> Owner | None:
+    if actor.participant is None or actor.seat is None:
+        return None
+    return tenant, meeting, actor.participant, actor.seat
 
 
 def _last_event_id(request: Request) -> int | None:
