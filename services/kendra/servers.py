@@ -20,6 +20,8 @@ log = structlog.stdlib.get_logger("servers")
 _EVERY = 1.0
 _SLOW = 1.0
 _LONGEST_GAP = 2 * _EVERY + _SLOW
+_SETTLED = 60.0
+"""After the rows could be read for so long, seconds, every server that runs has renewed its lease, whatever was away before."""
 
 
 class Watch:
@@ -50,6 +52,7 @@ class Servers:
         self._rows = rows
         self._clock = clock
         self._watch = Watch(lease)
+        self._long_watch = Watch(_SETTLED)
         self.read_at: float | None = None
         """When the rows were last read, by the monotonic clock."""
 
@@ -59,13 +62,18 @@ class Servers:
             return True
         return place.lease is Lease.OVER and self._watch.sure(self._clock())
 
+    def settled(self) -> bool:
+        """Say whether what the rows say can be believed of servers that nobody asks for: the reads went on for a minute."""
+        return self._long_watch.sure(self._clock())
+
     async def watch(self) -> None:
         """Read the rows each second, for ever."""
         while True:
             began = self._clock()
             failed = await self._look()
             ended = self._clock()
-            self._watch.read(began, ended, failed=failed)
+            for watch in (self._watch, self._long_watch):
+                watch.read(began, ended, failed=failed)
             SURE_OF_LEASES.set(self._watch.sure(ended))
             await asyncio.sleep(max(0.0, _EVERY - (ended - began)))
 

@@ -2,6 +2,7 @@
 
 * A seat without a transport is given up, a meeting without a participant ends, both after a while.
 * Closings that a media server has not confirmed are asked for again.
+* Boots of media servers that nobody heard of for long are buried: who sat there has no transport any more.
 * Rows past their time are deleted.
 What asks media servers does so side by side, so that a deaf one holds up nobody else. Each step may fail; the next round tries
 again. The relay has rounds of its own in every kendra, without a lock.
@@ -30,6 +31,8 @@ log = structlog.stdlib.get_logger("sweep")
 LOCK = 0x_6B65_6E64
 _EVERY = 1.0
 _FORGET_EVERY = 60.0
+_SILENT = 600.0
+"""A media server that renewed no lease for so long, seconds, and that no join or create had buried, is buried by the sweep."""
 _STEP = 5.0
 
 
@@ -50,7 +53,7 @@ class Sweep:
         """Sweep once, unless another kendra does."""
         async with self._database.alone(LOCK) as alone:
             if alone:
-                for step in (self._ghosts, self._closings, self._empty, self._forget):
+                for step in (self._ghosts, self._closings, self._empty, self._silent, self._forget):
                     await _logged(step.__name__.strip("_"), step())
 
     async def _ghosts(self) -> None:
@@ -82,6 +85,11 @@ class Sweep:
             self._world.events.start(call)
             if left_behind is not None:
                 await self._world.media.close_router(left_behind, call)
+
+    async def _silent(self) -> None:
+        if self._world.servers.settled():
+            for _ in range(await self._world.store.servers.forget(_SILENT)):
+                SWEPT.labels("server").inc()
 
     async def _forget(self) -> None:
         if time.monotonic() - self._forgot_at < _FORGET_EVERY:

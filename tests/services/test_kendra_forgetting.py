@@ -183,3 +183,38 @@ async def test_a_placement_is_explained_by_its_newest_decisions_only(stage: Stag
     )
     explained = await stage.ask(GetPlacement(), "standup")
     assert [one.epoch for one in explained.decisions] == list(range(401, 501))
+
+
+async def test_who_sat_on_a_server_that_never_comes_back_is_given_up_and_the_booking_with_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.kendra.servers._SETTLED", 1.0)
+    await stage.kendra(seat_unused=1.0, seat_lost=0.5, meeting_empty=0.5)
+    gone, quiet = await stage.server("gone", capacity=64), await stage.server("quiet", capacity=16)
+    await stage.create("standup")
+    asha = holder(await stage.join("standup", "asha"))
+    await stage.ask(RecreateTransport(direction=Direction.SEND), "standup", asha)
+    assert await stage.rows.fetchval("select server from meetings") == "gone"
+    await gone.renew(ago=601.0)
+    await quiet.renew(ago=590.0)
+
+    async def over() -> bool:
+        return bool(await stage.rows.fetchval("select ended_at is not null from meetings"))
+
+    await eventually(over, within=15.0)
+    assert [type for _, type in await stage.events("standup")][-2:] == ["ParticipantLeft", "MeetingEnded"]
+    assert [row["server"] for row in await stage.rows.fetch("select server from media_servers")] == ["quiet"]
+
+    async def forgotten() -> bool:
+        return [row["server"] for row in await stage.rows.fetch("select server from bookings")] == ["quiet"]
+
+    await eventually(forgotten)
+
+
+async def test_nobody_is_buried_before_the_rows_could_be_read_for_a_minute(stage: Stage) -> None:
+    """Postgres may have been away for longer than any lease: whoever runs must have had the time to renew."""
+    now = 100.0
+    watched = Servers((await stage.kendra()).world.store.servers, 5.0, lambda: now)
+    for second in range(int(now)):
+        watched._long_watch.read(second, second + 0.01, failed=second < 50)
+    assert not watched.settled()
