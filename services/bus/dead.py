@@ -4,6 +4,7 @@ It is read in passes. What is kept goes back to its place, marked by the broker 
 """
 
 import asyncio
+import time
 from contextlib import suppress
 
 import structlog
@@ -16,8 +17,11 @@ from services.bus.queues import DEAD, declare_shared
 log = structlog.stdlib.get_logger("bus")
 
 _EXPIRED = "expired"
-_MOST = 1_000
+_MOST = 10_000
+"""All that the queue can hold: what is kept stands before what came later, which must be seen all the same."""
 _PASS = 30.0
+_SHARE = 0.05
+"""The most of its time that a process spends on passes."""
 
 
 class DeadLetters:
@@ -50,13 +54,14 @@ class DeadLetters:
 
     async def _forever(self) -> None:
         while True:
+            began = time.monotonic()
             with suppress(TimeoutError, *LOST):
                 async with asyncio.timeout(_PASS):
                     await self.look()
-            await asyncio.sleep(self._period)
+            await asyncio.sleep(max(self._period, (time.monotonic() - began) / _SHARE))
 
     async def look(self) -> int:
-        """Go through the queue once and return how many messages (of at most 1,000 looked at) are kept."""
+        """Go through the queue once and return how many messages are kept."""
         assert self._connection is not None
         await self._connection.ready()
         channel = await open_channel(self._connection, confirms=False)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from aio_pika import Message
 from prometheus_client import REGISTRY
 
 from services.bus.dead import DeadLetters
@@ -54,3 +55,23 @@ async def test_expired_commands_are_counted_and_dropped_and_poison_is_kept(rabbi
             await eventually(all_kept)
         assert await waiting(tool) == before + 3
         assert (counted("expired") - expired, counted("rejected") - rejected) == (4, 3)
+
+
+async def test_what_died_behind_a_thousand_that_are_kept_is_seen(rabbitmq: Broker) -> None:
+    async with stranger(rabbitmq.url) as tool:
+        before = await waiting(tool)
+        for reason in ["rejected"] * 1001 + ["expired"]:
+            message = Message(b"{", headers={"x-first-death-reason": reason})
+            await tool.channel.default_exchange.publish(message, "dead")
+
+        async def all_there() -> bool:
+            return await waiting(tool) == before + 1002
+
+        await eventually(all_there)
+        async with watching(rabbitmq.url, "1") as letters:
+
+            async def all_kept() -> bool:
+                return await letters.look() == before + 1001
+
+            await eventually(all_kept, within=20.0)
+        await (await tool.channel.get_queue("dead")).purge()
