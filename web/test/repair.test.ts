@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { fakeRoom, fakeTrack, until, type FakeRoom } from "./fake-room";
 import type { FakeGateway } from "./fake-gateway";
-import type { FakeHandler } from "mediasoup-client";
+import type { FakeHandler, types } from "mediasoup-client";
 
 const open: FakeRoom[] = [];
 async function enter(): Promise<FakeRoom> {
@@ -98,6 +98,29 @@ test("after a gap the meeting is fetched, and what it does not list is closed", 
   expect(told).toContain("participantLeft ada");
   expect(told).toContain(`trackRemoved ${producer}`);
   expect(told.filter((line) => line === "participantJoined eve")).toHaveLength(1);
+});
+
+test("a meeting that cannot be fetched after a gap is fetched again", async () => {
+  const { gateway, told } = await enter();
+  gateway.refuse(/^GET \/v1\/meetings\/m1$/, { status: 500, code: "internal" });
+  gateway.participants.set("ada", "ada");
+  gateway.say("gap", {}, gateway.events.length);
+  await until(() => told.includes("participantJoined ada"));
+});
+
+test("a connection that fails at once, again and again, is made anew with growing pauses", async () => {
+  const { gateway, room, transports } = await enter();
+  await room.publish(fakeTrack());
+  const fail = (transport?: types.Transport): void => (transport?.handler as FakeHandler | undefined)?.setConnectionState("failed");
+  const sent = (): number => gateway.asked.filter(({ path, body }) => path.endsWith("/transports") && body["direction"] === "send").length;
+  const before = sent();
+  const since = Date.now();
+  fail(transports.at(-1));
+  await until(() => {
+    fail(transports.filter(({ direction, closed }) => direction === "send" && !closed).at(-1));
+    return sent() >= before + 4;
+  });
+  expect(Date.now() - since).toBeGreaterThan(400);
 });
 
 test("after a gap an own transport that is not listed is made anew", async () => {

@@ -39,8 +39,8 @@ export class Carrier {
   #generation = 0;
   /** Failed passes in a row. */
   #failures = 0;
-  /** The last transport that was tried found no way to the media server. */
-  #unreachable = false;
+  /** Transports in a row that found no way to the media server. */
+  #fruitless = 0;
   /** What was on the last transport is not yet on a new one. */
   #lost = false;
   /** Transports that the server closed; the event may be here before the answer that names the transport. */
@@ -61,7 +61,7 @@ export class Carrier {
   get working(): boolean {
     const state = this.#transport?.connectionState;
     const broken = state === "disconnected" || state === "failed" || state === "closed";
-    return this.#failures === 0 && !this.#unreachable && !this.#lost && !broken;
+    return this.#failures === 0 && this.#fruitless === 0 && !this.#lost && !broken;
   }
 
   /** The cargo's wishes changed. */
@@ -113,6 +113,7 @@ export class Carrier {
 
   async #make(): Promise<types.Transport> {
     const { seat, device, iceServers } = this.options;
+    if (this.#fruitless > 1) await this.#pause(this.#fruitless);
     const generation = this.#generation;
     const made = await seat.recreateTransport(this.cargo.direction, this.#closed.signal);
     if (generation !== this.#generation || this.#closed.signal.aborted || this.#gone.has(made.id)) {
@@ -131,10 +132,10 @@ export class Carrier {
 
   #stateChanged(transport: types.Transport, state: types.ConnectionState): void {
     if (transport !== this.#transport) return;
-    if (state === "connected") this.#unreachable = false;
+    if (state === "connected") this.#fruitless = 0;
     if (state === "disconnected") void this.#askAfter(transport);
     if (state === "failed" || state === "closed") {
-      this.#unreachable = true;
+      this.#fruitless += 1;
       const { direction } = this.cargo;
       this.options.onProblem(new Problem("media_unreachable", -1, `no connection to the media server (${direction})`));
       this.restart();
@@ -157,7 +158,7 @@ export class Carrier {
     this.#drop();
     this.options.onState();
     if (!problem.transportGone) this.options.onProblem(problem);
-    await this.#pause();
+    await this.#pause(this.#failures);
     const doubtful = this.#failures > 1 || problem.code === "media_server_unavailable";
     if (doubtful && !this.#closed.signal.aborted) await this.#renewSeat();
   }
@@ -172,9 +173,10 @@ export class Carrier {
     }
   }
 
-  async #pause(): Promise<void> {
+  /** Wait before the next try, longer after each: `tries` in a row were in vain. */
+  async #pause(tries: number): Promise<void> {
     this.#wake = new AbortController();
-    await wait(this.#failures > 1 ? backoff(this.#failures - 2) : 50, this.#wake.signal);
+    if (!this.#closed.signal.aborted) await wait(tries > 1 ? backoff(tries - 2) : 50, this.#wake.signal);
   }
 
   #drop(): void {

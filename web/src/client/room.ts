@@ -199,7 +199,8 @@ export class Room extends Emitter<RoomEvents> {
       try {
         return { ...(await this.seat.details(this.#stopped.signal)), asked };
       } catch (error) {
-        if (this.#stopped.signal.aborted || !asProblem(error).repeatable) throw error;
+        const { over, code } = asProblem(error);
+        if (this.#stopped.signal.aborted || over || code === "forbidden") throw error;
         await wait(backoff(tries), this.#stopped.signal);
       }
     }
