@@ -65,7 +65,8 @@ class Sweep:
                     self._world.events.start(_call(ghost.tenant, ghost.meeting))
 
     async def _closings(self) -> None:
-        await asyncio.gather(*(self._close(seat) for seat in await self._world.store.cleaning.unconfirmed()))
+        found = await self._world.store.cleaning.unconfirmed(self._settings.lease)
+        await asyncio.gather(*(self._close(seat) for seat in found))
 
     async def _close(self, seat: SeatKey) -> None:
         order = CloseSeats(participant_id=seat.participant, below=seat.seat, reason="left")

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from contracts.details import GetPlacement
+from contracts.join_meeting import CloseSeats
 from contracts.meeting import Direction
 from contracts.recreate_transport import RecreateTransport
 from services.kendra.servers import Servers
@@ -113,7 +114,7 @@ async def test_the_rounds_of_each_second_read_nothing_that_is_over(stage: Stage)
         cleaning.NOTE_IDLE: (),
         cleaning.NOTE_USED: (),
         cleaning.GHOSTS: (60.0, 20.0),
-        cleaning.UNCONFIRMED: (),
+        cleaning.UNCONFIRMED: (5.0,),
         cleaning.EMPTY: (300.0,),
         servers.CANDIDATES: (),
         cleaning.FORGET_STEPS: (86_400.0, 500),
@@ -218,3 +219,29 @@ async def test_nobody_is_buried_before_the_rows_could_be_read_for_a_minute(stage
     for second in range(int(now)):
         watched._long_watch.read(second, second + 0.01, failed=second < 50)
     assert not watched.settled()
+
+
+async def test_closings_on_a_silent_server_do_not_stand_before_those_on_another(stage: Stage) -> None:
+    silent, server = await stage.server("silent", capacity=10_000), await stage.server("ms1")
+    await stage.rows.execute(
+        """insert into meetings (tenant, meeting, participants, producers, server, boot, epoch, empty_since)
+           select 'acme', 'a' || n, 1, 1, 'silent', $1, 1, null from generate_series(1, 300) n""",
+        silent.boot,
+    )
+    await stage.rows.execute(
+        """insert into participants (tenant, meeting, participant, instance, seat, command, closed_below, joined_at, left_at)
+           select 'acme', 'a' || n, 'p', 'i', 2, gen_random_uuid(), 2, now() - interval '1 minute', now() - interval '1 minute'
+           from generate_series(1, 300) n"""
+    )
+    await silent.renew(ago=60.0)
+    await stage.kendra()
+    await stage.create("standup")
+    await stage.join("standup", "asha")
+    await stage.rows.execute(
+        "update participants set closed_below = 0, joined_at = now() - interval '1 minute' where meeting = 'standup'"
+    )
+
+    async def closed() -> bool:
+        return server.number_of(CloseSeats) > 0
+
+    await eventually(closed)

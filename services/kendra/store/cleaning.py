@@ -46,7 +46,9 @@ GHOSTS = """
 UNCONFIRMED = """
     select p.tenant, p.meeting, p.participant,
         max(case when p.left_at is null then p.seat else p.seat + 1 end) as below
-    from participants p join meetings m on m.tenant = p.tenant and m.meeting = p.meeting and m.server is not null
+    from participants p
+    join meetings m on m.tenant = p.tenant and m.meeting = p.meeting and m.server is not null
+    join media_servers s on s.server = m.server and s.boot = m.boot and s.renewed_at > now() - make_interval(secs => $1)
     where p.closed_below < p.seat or (p.left_at is not null and p.closed_below = p.seat)
     group by p.tenant, p.meeting, p.participant
     having max(coalesce(p.left_at, p.joined_at)) < clock_timestamp() - interval '1 second'
@@ -132,9 +134,9 @@ class Cleaning:
         rows = await self._database.rows(GHOSTS, unused, lost)
         return [SeatKey(row["tenant"], row["meeting"], row["participant"], row["seat"]) for row in rows]
 
-    async def unconfirmed(self) -> list[SeatKey]:
-        """Return below which seats a media server has not confirmed that nothing is left."""
-        rows = await self._database.rows(UNCONFIRMED)
+    async def unconfirmed(self, lease: float) -> list[SeatKey]:
+        """Return below which seats a media server that can be asked has not confirmed that nothing is left."""
+        rows = await self._database.rows(UNCONFIRMED, lease)
         return [SeatKey(row["tenant"], row["meeting"], row["participant"], row["below"]) for row in rows]
 
     async def empty(self, empty_for: float) -> list[tuple[TenantId, MeetingId]]:
