@@ -17,6 +17,9 @@ import psutil
 from services.cli.stack.programs import program
 
 
+_ARMED_SECONDS = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A process that can be found again: its pid and when it started (seconds since boot's epoch, as the kernel says)."""
@@ -85,6 +88,15 @@ class Child:
                 stderr=output,
                 start_new_session=True,
             )
+        await self._armed(self.process)
+
+    async def _armed(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until setpriv has become the command: if we died before that, nobody would tell the child."""
+        comm = Path(f"/proc/{process.pid}/comm")
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_ARMED_SECONDS):
+                while process.returncode is None and comm.read_text() == "setpriv\n":
+                    await asyncio.sleep(0.001)
 
     @property
     def running(self) -> bool:
