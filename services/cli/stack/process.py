@@ -16,8 +16,14 @@ import psutil
 
 from services.cli.stack.programs import program
 
-
 _ARMED_SECONDS = 5.0
+
+
+def _is_setpriv(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text() == "setpriv\n"
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +98,11 @@ class Child:
 
     async def _armed(self, process: asyncio.subprocess.Process) -> None:
         """Wait until setpriv has become the command: if we died before that, nobody would tell the child."""
-        comm = Path(f"/proc/{process.pid}/comm")
-        with contextlib.suppress(TimeoutError, OSError):
-            async with asyncio.timeout(_ARMED_SECONDS):
-                while process.returncode is None and comm.read_text() == "setpriv\n":
-                    await asyncio.sleep(0.001)
+        deadline = asyncio.get_running_loop().time() + _ARMED_SECONDS
+        while process.returncode is None and asyncio.get_running_loop().time() < deadline:
+            if not _is_setpriv(process.pid):
+                return
+            await asyncio.sleep(0.001)
 
     @property
     def running(self) -> bool:
