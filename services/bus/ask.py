@@ -78,12 +78,13 @@ class Bus:
         self._consuming: AbstractRobustConnection | None = None
         self._channel: AbstractRobustChannel | None = None
         self._incoming: AbstractRobustChannel | None = None
+        self._started = False
 
     @property
     def connected(self) -> bool:
-        """Whether both connections are up."""
+        """Whether it was started and both connections are up: who asks now is not refused for want of a channel."""
         both = (self._publishing, self._consuming)
-        return all(one is not None and not one.is_closed and one.connected.is_set() for one in both)
+        return self._started and all(one is not None and not one.is_closed and one.connected.is_set() for one in both)
 
     async def start(self) -> None:
         """Connect, and make the reply queue. Raises what aio-pika raises when the broker cannot be reached; nothing is left open then."""
@@ -106,9 +107,11 @@ class Bus:
         await self._notices.start(self._publishing)
         for connection in (self._consuming, self._publishing):
             connection.reconnect_callbacks.add(self._on_reconnect)
+        self._started = True
 
     async def stop(self) -> None:
         """Fail what is still waited for and disconnect."""
+        self._started = False
         await self._notices.stop()
         for asking in self._pending.values():
             _fail(asking, Unavailable("this process is stopping"))

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from contracts.actor import Actor, Grant
 from contracts.failure import Busy, DeadlineExceeded, Internal, MeetingFull, Unavailable, UnknownCommand
 from contracts.ids import ApiKeyId, Epoch, ParticipantId, Seat
-from services.bus import Bus, Call, NobodyThere
+from services.bus import Bus, Call, NobodyThere, ask
 from tests.services.bus_peers import (
     MEETING,
     TENANT,
@@ -234,3 +234,18 @@ async def test_a_handlers_call_has_what_came_beside_the_body(rabbitmq: Broker) -
         ((_, seen),) = world.calls
         assert replace(seen, deadline=0.0) == replace(asked, body_hash="ab" * 32, deadline=0.0)
         assert abs(seen.deadline - asked.deadline) < 0.5
+
+
+async def test_it_is_not_connected_before_it_can_be_asked(rabbitmq: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    bus, seen = Bus(rabbitmq.url, "gateway", "early"), []
+    opened = ask.open_channel
+
+    async def look(*arguments: object, **named: object) -> object:
+        seen.append(bus.connected)
+        return await opened(*arguments, **named)
+
+    monkeypatch.setattr(ask, "open_channel", look)
+    await bus.start()
+    assert (seen, bus.connected) == ([False, False], True)
+    await bus.stop()
+    assert not bus.connected
