@@ -1,4 +1,4 @@
-"""Between media server and kendra: what the server has in memory, and notices that nobody answers."""
+"""What nobody answers, and what a media server has in memory: between media server, gateway and kendra."""
 
 from pydantic import Field, JsonValue
 
@@ -11,6 +11,7 @@ from contracts.ids import (
     ParticipantId,
     ProducerId,
     RouterId,
+    Seat,
     TenantId,
     TransportId,
 )
@@ -45,6 +46,36 @@ class ListLive(Command[LiveListed]):
 
 class RelayEvents(Notice):
     """Media server to kendra: events of this meeting were committed; send them on. The envelope names the meeting."""
+
+
+class LostRouter(Message):
+    """A router that died with its worker. Its allocation stays in the rows until its meeting has moved."""
+
+    tenant: TenantId
+    meeting_id: MeetingId
+    epoch: Epoch
+    router_id: RouterId
+
+
+class RoutersLost(Notice):
+    """Media server to kendra: a worker died; these meetings must move, possibly to this server again. Told until they are gone."""
+
+    routers: list[LostRouter] = Field(max_length=200)
+
+
+class SeenSeat(Message):
+    """A seat whose event stream is open."""
+
+    tenant: TenantId
+    meeting_id: MeetingId
+    participant_id: ParticipantId
+    seat: Seat
+
+
+class SeatsSeen(Notice):
+    """Gateway to kendra, each few seconds: somebody follows the events in these seats."""
+
+    seats: list[SeenSeat] = Field(max_length=500)
 
 
 class LiveEvent(Message):

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from pydantic import Field
+
 from contracts.ids import BootId, MediaServerId
 from contracts.message import Command, Done, Message, Reply
 
@@ -14,11 +16,15 @@ class MediaServerView(Message):
     address: str
     live: bool
     draining: bool
+    drained_by: datetime | None = None
+    """Draining: by when every meeting shall have been moved away."""
     capacity: int
     booked: int
     cpu: float
     egress: float
     meetings: int
+    leaving: int = 0
+    """Routers that a drain moved away from, and that still forward until their clients are gone."""
     renewed_at: datetime
 
 
@@ -35,12 +41,13 @@ class ListServers(Command[ServersListed]):
 
 
 class DrainServer(Command[Done]):
-    """Place no new meeting on this server."""
+    """Place no new meeting on this server, and move away those that it has, one by one, within `deadline_seconds`."""
 
     media_server_id: MediaServerId
+    deadline_seconds: float = Field(default=60.0, ge=0.0, le=86_400.0)
 
 
 class UndrainServer(Command[Done]):
-    """Place meetings on this server again."""
+    """Place meetings on this server again; what was not moved yet stays."""
 
     media_server_id: MediaServerId

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import pytest
 
-from tests.session import Broker, Cache, Database, Session, first_free_directory
-from tests.system import System, running_system
+from services.testing.session import Broker, Cache, Database, Session, first_free_directory
+from services.testing.system import System, running_system
 
 
 class MakeSystem(Protocol):

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from services.cli.participant.api import Api, ApiError
+from services.testing.system import System
 from tests.browser.driver import Browser, BrowserError, Driver, Page
 from tests.flows.truth import rows_equal_memory
-from tests.system import System
 
 INVITED = ("create", "join", "produce", "consume")
 

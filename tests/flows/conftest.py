@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.testing.system import System
 from tests.flows.people import Meeting
 from tests.flows.truth import rows_equal_memory
-from tests.system import System
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from uuid import uuid4
 from services.cli.participant.api import Api, ApiError, JsonObject
 from services.cli.participant.media import SIGNATURES
 from services.cli.participant.participant import Participant, Received
-from tests.system import System
+from services.testing.system import System
 
 OPUS: JsonObject = {
     "codecs": [{"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2}],

@@ -4,8 +4,8 @@ import asyncio
 import re
 import sys
 
+from services.testing.system import KEY, SECRET, System
 from tests.conftest import MakeSystem
-from tests.system import KEY, SECRET, System
 
 
 async def run_check(*arguments: str, before: tuple[str, ...] = ()) -> tuple[int | None, str]:

@@ -9,9 +9,9 @@ import aio_pika
 from contracts.events import EVENTS
 from services.cli.participant.api import Api, ServerEvent
 from services.cli.participant.participant import Participant
+from services.testing.system import System
 from tests.eventually import eventually
 from tests.flows.people import Meeting, call_of_two
-from tests.system import System
 
 OWN = {"TransportClosed", "ConsumerClosed"}
 ELSEWHERE = {"MeetingMoved", "LogReset"}

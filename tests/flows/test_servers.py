@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.cli.participant.api import Api, ApiError
+from services.testing.system import KEY, SECRET, System
 from tests.flows.people import Meeting
-from tests.system import KEY, SECRET, System
 
 
 async def command(system: System, *arguments: str) -> tuple[int | None, list[str]]:

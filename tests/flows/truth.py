@@ -8,7 +8,7 @@ from uuid import uuid4
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
-from tests.system import System
+from services.testing.system import System
 
 
 class Answer(NamedTuple):

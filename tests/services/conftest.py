@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
+from services.testing.session import Broker, Cache, Database, Session
 from tests.services.gateway_answers import ANSWERS
 from tests.services.gateway_peers import Edge, Log, log_of, running_edge
-from tests.session import Broker, Cache, Database, Session
 
 MakeEdge = Callable[..., AbstractAsyncContextManager[Edge]]
 

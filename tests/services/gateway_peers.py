@@ -24,9 +24,9 @@ from services.cli.stack.ports import free_ports
 from services.gateway.identity import Identity, Tokens
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.gateway_answers import ANSWERS, MEETING, NOW, STREAM
-from tests.session import Broker, Cache, Database
 
 CLUSTER_SECRET = "a cluster secret that is long enough, only for tests"
 SECRET = "a secret of a key, long enough for HS256, only for tests"

@@ -46,8 +46,8 @@ from contracts.rtp import DtlsParameters, IceParameters, RtpCapabilities
 from services.bus import KENDRA_COMMANDS, Bus, Call, Serving, media_commands
 from services.kendra.main import Kendra
 from services.kendra.settings import Settings
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
-from tests.session import Broker, Cache, Database
 
 R = TypeVar("R", bound=Reply)
 TENANT = TenantId("acme")

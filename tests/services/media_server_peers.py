@@ -36,8 +36,8 @@ from services.bus import Bus, Call, media_queue
 from services.media_server.lease import Lease
 from services.media_server.main import MediaServer, open_workers
 from services.media_server.settings import Settings
+from services.testing.session import Broker, Database
 from tests.eventually import eventually
-from tests.session import Broker, Database
 
 R = TypeVar("R", bound=Reply)
 TENANT = TenantId("acme")

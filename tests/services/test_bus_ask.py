@@ -13,6 +13,7 @@ from contracts.actor import Actor, Grant
 from contracts.failure import Busy, DeadlineExceeded, Internal, MeetingFull, Unavailable, UnknownCommand
 from contracts.ids import ApiKeyId, Epoch, ParticipantId, Seat
 from services.bus import Bus, Call, NobodyThere, ask
+from services.testing.session import Broker
 from tests.services.bus_peers import (
     MEETING,
     TENANT,
@@ -32,7 +33,6 @@ from tests.services.bus_peers import (
     some_queue,
     stranger,
 )
-from tests.session import Broker
 
 AT_ONCE = 0.05
 

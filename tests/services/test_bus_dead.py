@@ -7,9 +7,9 @@ from aio_pika import Message
 from prometheus_client import REGISTRY
 
 from services.bus.dead import DeadLetters
+from services.testing.session import Broker
 from tests.eventually import eventually
 from tests.services.bus_peers import Stranger, World, serving, some_queue, stranger
-from tests.session import Broker
 
 
 @asynccontextmanager

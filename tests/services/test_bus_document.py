@@ -9,7 +9,7 @@ from contracts.create_meeting import CreateMeeting, MeetingCreated
 from contracts.meeting import MeetingState
 from services.bus import Call, Serving, kendra_commands
 from services.bus.document import PAGE, document
-from tests.session import Broker
+from services.testing.session import Broker
 
 
 def test_the_page_is_what_the_contracts_say() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 from services.bus.connection import Properties, connect, open_channel
 from services.bus.outbox import Outbox
-from tests.session import Broker
+from services.testing.session import Broker
 
 
 async def test_a_message_that_cannot_be_written_does_not_stop_the_writer(rabbitmq: Broker) -> None:

@@ -14,6 +14,7 @@ from aiormq.exceptions import ChannelPreconditionFailed
 from contracts.failure import DeadlineExceeded, Failure, MediaServerUnavailable
 from services.bus import Bus, Serving
 from services.bus.queues import QueueSpec, kendra_commands, media_commands
+from services.testing.session import Broker
 from tests.eventually import eventually
 from tests.services.bus_peers import (
     HANDLERS,
@@ -30,7 +31,6 @@ from tests.services.bus_peers import (
     some_queue,
     stranger,
 )
-from tests.session import Broker
 
 HELLO = b'{"text": "hello"}'
 

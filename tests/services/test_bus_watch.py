@@ -10,6 +10,7 @@ import pytest
 
 from contracts.failure import MeetingFull
 from contracts.handled import Handled
+from services.testing.session import Broker
 from tests.services.bus_peers import (
     Break,
     Echo,
@@ -23,7 +24,6 @@ from tests.services.bus_peers import (
     serving,
     some_queue,
 )
-from tests.session import Broker
 
 KEY = "try.*.acme.standup"
 

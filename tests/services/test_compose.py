@@ -27,8 +27,8 @@ from services.cli.stack.private import PrivateServices
 from services.cli.stack.process import Child
 from services.cli.stack.readiness import until_ready
 from services.cli.stack.rundir import PROJECT, RunDirectory
+from services.testing.session import Session
 from tests.services.compose_file import COMPOSE, Service, VariableMissing, read_compose
-from tests.session import Session
 
 PROCESSES = ("gateway", "kendra", "media-server-1", "media-server-2")
 SECRETS = ("PASSWORD_OWNER", *(f"PASSWORD_{u.upper()}" for u in (*USERS, "administrator")), "CLUSTER_SECRET")

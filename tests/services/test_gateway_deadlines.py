@@ -11,11 +11,11 @@ from yarl import URL
 
 from services.gateway.budget import ANSWER_WITHIN
 from services.gateway.main import Gateway
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.bus_peers import Line
 from tests.services.conftest import MakeEdge
 from tests.services.gateway_peers import Edge, Kendra, gateway_url, running, serving_kendra, settings_for
-from tests.session import Broker, Cache, Database
 
 LARGE = 32 * 1024 * 1024
 """Bytes, more than what the kernel holds back for a reader."""

@@ -11,12 +11,12 @@ from yarl import URL
 from contracts.failure import StaleInstance
 from contracts.follow_events import EventsFollowed, FollowEvents
 from services.gateway import stream
+from services.testing.session import Cache
 from tests.eventually import eventually
 from tests.services.bus_peers import Line
 from tests.services.conftest import MakeEdge
 from tests.services.gateway_answers import STREAM
 from tests.services.gateway_peers import Edge, Log, log_of
-from tests.session import Cache
 
 
 def head(edge: Edge, number: int) -> None:

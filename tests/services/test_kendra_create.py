@@ -20,9 +20,9 @@ from contracts.failure import (
     NoCapacity,
 )
 from contracts.servers import DrainServer, ListServers, UndrainServer
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.kendra_peers import ADMIN, INVITED, OPERATOR, Stage, elapsed, staged
-from tests.session import Broker, Cache, Database
 
 
 @pytest.fixture

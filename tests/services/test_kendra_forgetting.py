@@ -15,9 +15,9 @@ from services.kendra.servers import Servers
 from services.kendra.store import cleaning, database, log, servers
 from services.kendra.store.cleaning import Cleaning, SeatKey
 from services.kendra.store.servers import ServerRows
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.kendra_peers import TENANT, FakeServer, Stage, holder, staged
-from tests.session import Broker, Cache, Database
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ import pytest
 
 from contracts.failure import Unavailable
 from services.cli.stack.ports import free_ports
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.kendra_peers import Stage, staged
-from tests.session import Broker, Cache, Database
 
 RUN = "from services.kendra.main import run; run()"
 

@@ -14,9 +14,9 @@ from contracts.ids import TransportId
 from contracts.live import LiveEvent, LiveEvents, RelayEvents
 from contracts.rtp import Kind, RtpParameters
 from services.kendra.events import APPEND_RUN
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.kendra_peers import INVITED, TENANT, Stage, holder, named, staged
-from tests.session import Broker, Cache, Database
 
 PRODUCE = CreateProducer(transport_id=TransportId("t"), kind=Kind.AUDIO, rtp_parameters=RtpParameters(codecs=[]))
 

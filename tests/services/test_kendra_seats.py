@@ -28,9 +28,9 @@ from contracts.meeting import Direction
 from contracts.producers import ListProducers
 from contracts.recreate_transport import RecreateTransport, ReplaceTransports
 from services.kendra.meeting import Meeting, event, fold
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.kendra_peers import ADMIN, FakeServer, Stage, holder, named, staged
-from tests.session import Broker, Cache, Database
 
 RECV = RecreateTransport(direction=Direction.RECV)
 

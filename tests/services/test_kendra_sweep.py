@@ -14,9 +14,9 @@ from contracts.recreate_transport import RecreateTransport
 from services.kendra.meeting import Meeting, event, fold
 from services.kendra.place import Lease, Place
 from services.kendra.servers import Watch
+from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.kendra_peers import FakeServer, Stage, holder, staged
-from tests.session import Broker, Cache, Database
 
 SEND = RecreateTransport(direction=Direction.SEND)
 SHORT = {"seat_unused": 1.0, "seat_lost": 0.5, "meeting_empty": 0.5}

@@ -22,9 +22,9 @@ from contracts.producers import CloseProducer, PauseProducer, ResumeProducer
 from contracts.recreate_transport import ReplaceTransports
 from contracts.rtp import Kind
 from services.media_server.main import MediaServer
+from services.testing.session import Broker, Database
 from sfu.plane.seat import IceLost
 from tests.services.media_server_peers import TENANT, Meeting, Stage, opus, staged
-from tests.session import Broker, Database
 
 R = TypeVar("R", bound=Reply)
 ACTS = 25

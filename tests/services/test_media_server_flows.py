@@ -26,10 +26,10 @@ from contracts.producers import CloseProducer, PauseProducer, ResumeProducer
 from contracts.rtp import DtlsFingerprint, DtlsParameters, Kind
 from contracts.transports import CloseTransport, ConnectTransport, RestartIce
 from services.media_server.main import MediaServer
+from services.testing.session import Broker, Session
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
 from tests.services.media_server_peers import Meeting, Stage, opus, staged
-from tests.session import Broker, Session
 
 CAPACITY = Capacity(participants=80, producers=20)
 

@@ -23,11 +23,11 @@ from services.media_server.metrics import Live
 from services.media_server.settings import Settings
 from services.media_server.store import Boots
 from services.media_server.store import Database as Rows
+from services.testing.session import Broker, Database
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
 from tests.services.bus_peers import Line
 from tests.services.media_server_peers import SERVER, TENANT, Meeting, Stage, staged
-from tests.session import Broker, Database
 
 
 @pytest.fixture

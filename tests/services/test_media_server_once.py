@@ -20,10 +20,10 @@ from contracts.rtp import Kind
 from services.bus import media_queue
 from services.media_server.main import MediaServer
 from services.media_server.store import Allocated, Store
+from services.testing.session import Broker, Session
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
 from tests.services.media_server_peers import SERVER, TENANT, Meeting, Stage, opus, staged
-from tests.session import Broker, Session
 
 
 @pytest.fixture(scope="module")

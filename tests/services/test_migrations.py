@@ -12,7 +12,7 @@ import pytest
 
 from services.cli.schema import migrate_database
 from services.cli.stack.errors import CannotRun
-from tests.session import Session
+from services.testing.session import Session
 
 MIGRATE = "import sys, pathlib; from services.cli.schema import migrate_database as m; print(m(sys.argv[1], pathlib.Path(sys.argv[2])))"
 NAMES = ["0001_first", "0002_second", "0003_third"]

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 import services
-from tests.session import Database
+from services.testing.session import Database
 
 STATEMENT = re.compile(r"\s*(select|insert|update|delete|with)\s", re.IGNORECASE)
 TABLES = """

@@ -21,7 +21,7 @@ from services.cli.stack.postgres import Postgres
 from services.cli.stack.private import PrivateServices
 from services.cli.stack.rabbitmq import applications
 from services.cli.stack.rundir import RunDirectory, outside
-from tests.session import Session
+from services.testing.session import Session
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,10 @@ from contracts.rtp import Kind
 from services.kendra.main import Kendra
 from services.media_server.main import MediaServer
 from services.media_server.once import Once
+from services.testing.session import Broker, Cache, Database
 from tests.services import kendra_peers, media_server_peers
 from tests.services.kendra_peers import holder
 from tests.services.media_server_peers import opus
-from tests.session import Broker, Cache, Database
 
 PEOPLE, EACH = 10, 5
 """A seat may have eight commands waiting."""

@@ -17,8 +17,8 @@ import pytest
 from services.cli.stack import programs
 from services.cli.stack.errors import CannotRun, ProgramMissing
 from services.cli.stack.host import address_of
+from services.testing.session import Broker, Cache, Database, Session
 from tests.services.up_process import Up
-from tests.session import Broker, Cache, Database, Session
 
 NAMES = {"postgres", "redis", "rabbitmq", "epmd", "gateway", "kendra", "media-server-1", "media-server-2"}
 

@@ -15,8 +15,8 @@ import pytest
 from services.cli.participant.api import Api, ApiError
 from services.cli.stack.readiness import status_of
 from services.cli.stack.rundir import PROJECT
+from services.testing.system import System
 from tests.conftest import MakeSystem
-from tests.system import System
 
 _OUTER = """
 import os, psycopg

@@ -26,7 +26,7 @@ from services.cli.stack.ports import ServicePorts
 from services.cli.stack.private import AMQP_URL, POSTGRES_URL, REDIS_URL, Addresses, PrivateServices, Service
 from services.cli.stack.roles import OWNER, ROLES, grant_rows
 from services.cli.stack.rundir import PROJECT, RunDirectory
-from tests.outside import make_vhost, remove_keys, remove_vhost
+from services.testing.outside import make_vhost, remove_keys, remove_vhost
 
 USERS = (*ROLES, "tool", "administrator")
 

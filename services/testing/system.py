@@ -23,7 +23,7 @@ from services.cli.stack.rundir import RunDirectory
 from services.cli.stack.running import Running
 from services.cli.stack.system import Frontend, MediaServer, processes
 from services.cli.stack.system import System as Plan
-from tests.session import Broker, Cache, Database, Session
+from services.testing.session import Broker, Cache, Database, Session
 
 TENANT = "demo"
 KEY = "demo-key"
