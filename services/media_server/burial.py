@@ -11,11 +11,11 @@ from services.media_server.store import Allocated, Boots
 log = structlog.stdlib.get_logger("media server")
 
 
-async def bury_earlier_boots(boots: Boots, told: Callable[[Allocated], None]) -> None:
+async def bury_earlier_boots(boots: Boots, lease: float, told: Callable[[Allocated], None]) -> None:
     """Clear what the boots before this one left under its name. Raises Unavailable; then it is to be done again."""
     for boot in await boots.earlier_boots():
         await clear(boots, boot, told)
-        await boots.bury(boot)
+        await boots.bury(boot, lease)
         log.info("buried an earlier boot", boot=boot)
 
 

@@ -1,20 +1,20 @@
 """The lease as this process knows it, by its own monotonic clock. Pure: `now` is an argument.
 
-Kendra takes the lease for over 5 s after the last renewal, by the database's clock; this process stops answering after 4 s,
-counted from when it sent the renewal. A lease says "can be asked": without a consumer at the broker it is not renewed for long.
+Kendra takes the lease for over a while (5 s) after the last renewal, by the database's clock; this process stops answering after
+four fifths of it, counted from when it sent the renewal. A lease says "can be asked": without a consumer at the broker it is not renewed for long.
 """
 
 from contracts.failure import MediaServerUnavailable
 
-ANSWERS_FOR = 4.0
-UNHEARD_FOR = 10.0
+ANSWERED_SHARE = 0.8
+"""How much of the lease is answered for: the rest is how late a reply may be on its way."""
 
 
 class Lease:
-    """`answers_for` and `unheard_for` are seconds."""
+    """`lease` is how long kendra believes a renewal, `unheard_for` how long it is renewed without a broker; seconds."""
 
-    def __init__(self, answers_for: float = ANSWERS_FOR, unheard_for: float = UNHEARD_FOR) -> None:
-        self._answers_for = answers_for
+    def __init__(self, lease: float, unheard_for: float) -> None:
+        self._answers_for = lease * ANSWERED_SHARE
         self._unheard_for = unheard_for
         self._sent = float("-inf")
         self._heard = float("-inf")

@@ -51,7 +51,7 @@ log = structlog.stdlib.get_logger("media server")
 class MediaServer:
     """One boot of a media server, on workers that listen already."""
 
-    def __init__(self, settings: Settings, workers: list[Worker], lease: Lease | None = None) -> None:
+    def __init__(self, settings: Settings, workers: list[Worker]) -> None:
         self.settings, self.boot = settings, new_boot()
         self.stopping, self.failed = asyncio.Event(), False
         self._process = f"{settings.name}.{self.boot}"
@@ -74,12 +74,13 @@ class MediaServer:
             recorder=self._debts.recorder,
             closings=self._debts.closings,
             once=Once(store, self._lines, self._debts.pay),
-            lease=lease or Lease(),
+            lease=Lease(settings.lease, settings.unheard),
         )
         self._reporting = Reporting(
             Boots(self._lease_database),
             self.world.lease,
             Meter(workers),
+            each=settings.heartbeat,
             consuming=lambda: self._serving is not None and self._serving.consuming,
             unwanted=self._close_unwanted,
             buried=self.give_up,
@@ -99,7 +100,7 @@ class MediaServer:
         address, capacity = self.settings.address, self.settings.streams
         await written(partial(self._boots.register, address, capacity, self.settings.egress_limit))
         self._spawn(self._reporting.keep())
-        await written(partial(bury_earlier_boots, self._boots, self._relay))
+        await written(partial(bury_earlier_boots, self._boots, self.settings.lease, self._relay))
         self._spawn(self._debts.keep_paying())
         self._spawn(self._keep_forgetting())
         log.info("media server runs", server=self.settings.name, boot=self.boot, address=self.settings.address)

@@ -1,4 +1,4 @@
-"""The lease's renewal, each second: that this boot can be asked, how loaded it is, and which allocations nobody wants any more.
+"""The lease's renewal, at each heartbeat: that this boot can be asked, how loaded it is, and which allocations nobody wants any more.
 
 Failing to renew is nobody's death here: media flows on, commands are answered `media_server_unavailable` until it works again.
 A renewal that hits no row means that this boot was buried or replaced, and ends the process.
@@ -14,8 +14,6 @@ from contracts.failure import KendraError
 from services.media_server.lease import Lease
 from services.media_server.store import Allocated, Boots, Load, NotRegistered
 from sfu.worker import Worker
-
-EACH = 1.0
 
 log = structlog.stdlib.get_logger("media server")
 
@@ -41,7 +39,7 @@ class Meter:
 
 
 class Reporting:
-    """`boots` has a connection of its own, so that no flow can keep the lease waiting.
+    """`boots` has a connection of its own, so that no flow can keep the lease waiting. `each` is the heartbeat, seconds.
 
     `consuming` says whether the broker has us as a consumer; `unwanted` closes an allocation; `buried` ends the process.
     """
@@ -52,11 +50,12 @@ class Reporting:
         lease: Lease,
         meter: Meter,
         *,
+        each: float,
         consuming: Callable[[], bool],
         unwanted: Callable[[Allocated], None],
         buried: Callable[[], None],
     ) -> None:
-        self._boots, self._lease, self._meter = boots, lease, meter
+        self._boots, self._lease, self._meter, self._each = boots, lease, meter, each
         self._consuming, self._unwanted, self._buried = consuming, unwanted, buried
 
     async def keep(self) -> None:
@@ -73,7 +72,7 @@ class Reporting:
                 log.warning("the lease was not renewed", reason=error.reason)
             except Exception:
                 log.exception("the lease was not renewed")
-            await asyncio.sleep(max(began + EACH - time.monotonic(), 0.05))
+            await asyncio.sleep(max(began + self._each - time.monotonic(), 0.05))
 
     async def renew(self) -> None:
         """Renew once. Raises NotRegistered, Unavailable."""

@@ -4,7 +4,7 @@ import secrets
 import socket
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.ids import BootId, Id, MediaServerId
@@ -12,6 +12,9 @@ from contracts.rtp import IceServer
 
 STREAMS_PER_WORKER = 1_024
 """What one worker of the reference plane is booked with unless the operator says otherwise."""
+
+HEARTBEATS_A_LEASE = 3
+"""A lease survives a renewal that fails, and one that is late."""
 
 
 class Settings(BaseSettings):
@@ -32,6 +35,21 @@ class Settings(BaseSettings):
     admin_host: str = "127.0.0.1"
     admin_port: int = Field(default=0, ge=0, le=65_535)
     log: Literal["json", "text"] = "text"
+    lease: float = Field(
+        default=5.0, gt=0, description="how long kendra believes a renewal, s; the same for every kendra"
+    )
+    heartbeat: float = Field(default=1.0, gt=0, validate_default=True, description="how often it is renewed, s")
+    unheard: float = Field(default=10.0, gt=0, description="renewed no longer than this without a broker, s")
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _well_below_the_lease(cls, heartbeat: float, info: ValidationInfo) -> float:
+        lease = info.data.get("lease")
+        if lease is not None and heartbeat > lease / HEARTBEATS_A_LEASE:
+            raise ValueError(
+                f"is more than a third of DOORDARSHAN_LEASE ({lease:g}): one late renewal would end the lease"
+            )
+        return heartbeat
 
     @property
     def name(self) -> MediaServerId:

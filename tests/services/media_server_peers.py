@@ -33,7 +33,6 @@ from contracts.message import Command, Reply
 from contracts.recreate_transport import ReplaceTransports, TransportRecreated
 from contracts.rtp import Kind, RtpCapabilities, RtpParameters
 from services.bus import Bus, Call, media_queue
-from services.media_server.lease import Lease
 from services.media_server.main import MediaServer, open_workers
 from services.media_server.settings import Settings
 from services.testing.session import Broker, Database
@@ -172,7 +171,7 @@ class Stage:
     bus: Bus
     meetings: list[Meeting] = field(default_factory=list)
 
-    async def start(self, lease: Lease | None = None, **settings: Any) -> MediaServer:
+    async def start(self, **settings: Any) -> MediaServer:
         """Start a boot of the media server `ms1`; returns when its lease holds."""
         given = {
             "server": SERVER,
@@ -182,7 +181,7 @@ class Stage:
             "announced_address": None,
         }
         wanted = Settings(**{**given, **settings})
-        server = MediaServer(wanted, await open_workers(wanted), lease)
+        server = MediaServer(wanted, await open_workers(wanted))
         await server.start()
         await eventually(lambda: _holds(server))
         return server

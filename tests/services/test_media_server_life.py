@@ -17,7 +17,6 @@ from contracts.join_meeting import GetRouterCapabilities
 from services.bus import KENDRA_COMMANDS, NobodyThere
 from services.cli.stack.ports import free_ports
 from services.media_server.burial import bury_earlier_boots
-from services.media_server.lease import Lease
 from services.media_server.main import MediaServer, open_workers
 from services.media_server.metrics import Live
 from services.media_server.settings import Settings
@@ -168,7 +167,7 @@ async def test_a_start_that_was_overtaken_by_another_buries_nothing_of_the_newer
     await stage.rows.execute(
         "update media_servers set started_at = now() - interval '1 minute' where boot = 'overtaken'"
     )
-    await bury_earlier_boots(boots, lambda _: None)
+    await bury_earlier_boots(boots, 5.0, lambda _: None)
     assert len(await stage.agree(newer)) == 2
     assert await meeting.types() == []
     await boots.unregister()
@@ -193,7 +192,7 @@ async def test_kendra_is_told_of_events_that_no_command_asked_for(stage: Stage, 
 
 
 async def test_commands_are_refused_while_the_lease_was_not_renewed_and_media_stays(stage: Stage) -> None:
-    server = await stage.start(Lease(answers_for=1.5))
+    server = await stage.start(lease=1.5, heartbeat=0.2)
     meeting = await stage.meeting(server)
     await meeting.transport("send")
     await stage.rows.execute("create rule nothing as on update to media_servers do instead select 1/0")
@@ -208,7 +207,7 @@ async def test_a_server_that_the_broker_cannot_reach_lets_its_lease_run_out_and_
     (port,) = free_ports(1)
     line = Line(stage.broker.of["media"])
     async with line.laid(port) as url:
-        server = await stage.start(Lease(unheard_for=0.5), amqp_url=url)
+        server = await stage.start(unheard=0.5, amqp_url=url)
     assert await eventually(lambda: _renewed_ago(stage, server, "> interval '2 s'"), within=10)
     async with line.laid(port):
         assert await eventually(lambda: _renewed_ago(stage, server, "< interval '1 s'"), within=10)

@@ -1,6 +1,7 @@
 """A boot's own rows: its lease and load, which allocations it has and which are not wanted, and what a boot leaves."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from contracts.events import ClosedBecause
 from contracts.ids import BootId, WorkerId
@@ -71,10 +72,10 @@ class Boots:
             await connection.execute(sql.DELETE_ALLOCATIONS, *key)
             return told
 
-    async def bury(self, boot: BootId) -> None:
+    async def bury(self, boot: BootId, lease: float) -> None:
         """Clear what is left of an earlier boot of this server, rows only."""
         async with self._database.connection() as connection:
-            await connection.execute(sql.BURY_BOOT, self._database.by[0], boot)
+            await connection.execute(sql.BURY_BOOT, self._database.by[0], boot, timedelta(seconds=lease))
 
     async def unregister(self) -> None:
         """Give up the lease: nobody asks this boot any more."""

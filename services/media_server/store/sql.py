@@ -78,5 +78,5 @@ ALLOCATIONS_OF = "select tenant, meeting, epoch from allocations where server = 
 TRANSPORTS_OF = (
     "select id from transports where tenant = $1 and meeting = $2 and epoch = $3 and server = $4 and boot = $5"
 )
-BURY_BOOT = "select bury_boot($1, $2, interval '5 seconds')"
+BURY_BOOT = "select bury_boot($1, $2, $3)"
 UNREGISTER = "delete from media_servers where server = $1 and boot = $2"
