@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -73,15 +73,23 @@ def first_free_directory(base: Path = PROJECT / ".run" / "test") -> RunDirectory
 class Session:
     """One test session's services."""
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(
+        self, run: RunDirectory, *, durable: bool = False, given: Mapping[str, str | None] = os.environ
+    ) -> None:
+        """`durable`: the services keep their data over a crash. `given` names services that are used instead of private ones."""
         self.run = run
         self.name = f"test_{secrets.token_hex(4)}"
-        self._given = {name: url for name in (POSTGRES_URL, AMQP_URL, REDIS_URL) if (url := os.environ.get(name))}
+        self._given = {name: url for name in (POSTGRES_URL, AMQP_URL, REDIS_URL) if (url := given.get(name))}
         self._numbers: Iterator[int] = count(1)
-        self._services = PrivateServices(run, ServicePorts.free(), durable=False, given=self._given)
+        self._services = PrivateServices(run, ServicePorts.free(), durable=durable, given=self._given)
         self._started: set[str] = set()
         self._starting = asyncio.Lock()
         self._template: str | None = None
+
+    @property
+    def services(self) -> PrivateServices:
+        """The private services, for a test that kills or freezes them; they belong to nobody else then."""
+        return self._services
 
     async def stop(self) -> None:
         """Remove what was made in services that are not ours, stop those that are."""
