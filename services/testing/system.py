@@ -21,7 +21,7 @@ from services.cli.stack.ports import free_ports
 from services.cli.stack.private import Addresses
 from services.cli.stack.rundir import RunDirectory
 from services.cli.stack.running import Running
-from services.cli.stack.system import Frontend, MediaServer, processes
+from services.cli.stack.system import Frontend, MediaServer, Process, processes
 from services.cli.stack.system import System as Plan
 from services.testing.session import Broker, Cache, Database, Session
 
@@ -162,10 +162,11 @@ async def running_system(
     media_servers: int = 2,
     settings: Mapping[str, Mapping[str, str]] | None = None,
     late: Sequence[str] = (),
+    routed: Callable[[Process], Process] = lambda process: process,
 ) -> AsyncIterator[System]:
     """Start a system with a database, a vhost and a Redis prefix of its own; stop it on the way out.
 
-    `late` names processes that the test starts itself.
+    `late` names processes that the test starts itself; `routed` may send a process elsewhere than to the services themselves.
     """
     run = RunDirectory(session.run.path / f"system-{next(_numbers)}")
     run.hold()
@@ -180,7 +181,7 @@ async def running_system(
             return session.addresses(user, database, broker, cache)
 
         put_key(database.url, CLUSTER_SECRET, TENANT, KEY, secret=SECRET, grants=tuple(Grant))
-        running = Running(run, processes(plan, addresses))
+        running = Running(run, map(routed, processes(plan, addresses)))
         for child in running.children.values():
             child.log.unlink(missing_ok=True)
         stack.push_async_callback(running.stop_all)
