@@ -8,7 +8,7 @@ import pytest
 from services.cli.participant.api import Api, ApiError
 from services.testing.system import System
 from tests.browser.driver import Browser, BrowserError, Driver, Page
-from tests.flows.truth import rows_equal_memory
+from tests.truth import rows_equal_memory
 
 INVITED = ("create", "join", "produce", "consume")
 

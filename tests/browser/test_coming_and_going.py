@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from tests.browser.conftest import Call
 from tests.browser.driver import Page
 from tests.eventually import eventually
-from tests.flows.truth import rows_equal_memory
+from tests.truth import rows_equal_memory
 
 TABLES = ("transports", "producers", "consumers")
 CAN_CRASH = """

@@ -6,7 +6,7 @@ import pytest
 
 from services.testing.system import System
 from tests.flows.people import Meeting
-from tests.flows.truth import rows_equal_memory
+from tests.truth import rows_equal_memory
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from services.cli.participant.api import ApiError
 from tests.flows.people import Meeting
-from tests.flows.truth import live_memory
+from tests.truth import live_memory
 
 
 async def test_a_meeting_gets_a_router_on_one_server_and_the_server_writes_the_allocation(meeting: Meeting) -> None:

@@ -2,7 +2,7 @@
 
 from tests.eventually import eventually
 from tests.flows.people import Meeting, call_of_two, of_kind
-from tests.flows.truth import rows_equal_memory
+from tests.truth import rows_equal_memory
 
 
 async def test_a_restarted_server_removes_what_its_earlier_boot_left_and_tells_the_meeting(make_system: object) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from services.cli.participant.api import Api, ApiError, ServerEvent
 from tests.flows.people import Meeting, opus
-from tests.flows.truth import rows_equal_memory
+from tests.truth import rows_equal_memory
 
 
 async def read(api: Api, meeting: Meeting, after: int | None, count: int) -> list[ServerEvent]:

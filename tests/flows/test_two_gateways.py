@@ -5,7 +5,7 @@ import asyncio
 from services.cli.participant.api import Api, JsonObject
 from tests.conftest import MakeSystem
 from tests.flows.people import Meeting, opus
-from tests.flows.truth import rows_equal_memory
+from tests.truth import rows_equal_memory
 
 
 async def test_tokens_repeats_and_events_hold_at_every_gateway(make_system: MakeSystem) -> None:
