@@ -74,6 +74,7 @@ class Worker:
         self.producers: dict[ProducerId, Producer] = {}
         self.on_died: Callable[[BaseException], None] | None = None
         self.closed = False
+        self._died = False
         self.random = random
         self.certificate = Certificate()
         self.plane: seat.PacketPlane = ReferencePlane(
@@ -116,6 +117,11 @@ class Worker:
             failures=stats.failures,
         )
 
+    def die(self, reason: BaseException) -> None:
+        """Be as if the plane could not go on: everything on the worker is lost, and `on_died` hears why."""
+        self.plane.close()
+        self._event(seat.PlaneDied(reason))
+
     async def close(self) -> None:
         """Close the routers, telling every peer, and the port."""
         if self.closed:
@@ -133,9 +139,11 @@ class Worker:
                 if producer in self.producers:
                     self.producers[producer].flowing = isinstance(event, seat.StreamStarted)
             case seat.PlaneDied(reason):
-                logger.error("the packet plane of worker %s died: %r", self.id, reason)
-                if self.on_died is not None:
-                    self.on_died(reason)
+                if not self._died and not self.closed:
+                    self._died = True
+                    logger.error("the packet plane of worker %s died: %r", self.id, reason)
+                    if self.on_died is not None:
+                        self.on_died(reason)
             case _:
                 if event.transport in self.transports:
                     self.transports[event.transport].plane_event(event)

@@ -1,13 +1,15 @@
 """The reference plane's skin: one UDP socket, one timer, counted failures. Everything else is in `core.py`.
 
-A failure in here is a bug: it is counted, logged once a second at most, and the loop goes on. When the socket is gone the
-plane cannot go on and says so (`PlaneDied`). What the kernel does not take at once is dropped, as a network would.
+A failure on a packet or on one timer is a bug: it is counted, logged once a second at most, and the loop goes on. When the
+socket is gone, or the loop itself fails, the plane cannot go on and says so (`PlaneDied`). What the kernel does not take at
+once is dropped, as a network would.
 """
 
 import asyncio
 import errno
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 
 from contracts.ids import ConsumerId, ProducerId, TransportId
@@ -62,6 +64,12 @@ class ReferencePlane:
             self._core.order(order, self._loop.time())
 
     def _readable(self) -> None:
+        try:
+            self._receive()
+        except Exception as error:
+            self._die(error)
+
+    def _receive(self) -> None:
         for _ in range(DATAGRAMS_A_WAKE):
             try:
                 data, address = self._socket.recvfrom(MAX_DATAGRAM)
@@ -89,11 +97,17 @@ class ReferencePlane:
         if not self._open:
             return
         self._timer = self._loop.call_later(TICK, self._tick)
-        for work in self._core.due(self._loop.time()):
-            try:
-                work()
-            except Exception:
-                self._failed()
+        try:
+            for work in self._core.due(self._loop.time()):
+                self._do(work)
+        except Exception as error:
+            self._die(error)
+
+    def _do(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            self._failed()
 
     def _failed(self) -> None:
         self._core.stats.failures += 1
