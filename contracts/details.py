@@ -1,6 +1,7 @@
 """Reading a meeting: details in one snapshot, placement with its reasons, stats of what flows."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
@@ -39,8 +40,22 @@ class GetMeeting(Command[MeetingDetails]):
     reads = True
 
 
+class Unfit(StrEnum):
+    """Why a media server could not be taken: this meeting was refused there, its lease is over, it has no room, or the policy is against it."""
+
+    TRIED = "tried"
+    SILENT = "silent"
+    DRAINING = "draining"
+    FULL = "full"
+    AVOIDED = "avoided"
+    BUSY = "busy"
+
+
 class Candidate(Message):
-    """A media server as the decision saw it. `rejected` says why it could not be taken."""
+    """A media server as the decision saw it. `rejected` says in words why it could not be taken, `unfit` in one.
+
+    `fresh` of the booked streams were booked since CPU and egress were measured.
+    """
 
     media_server_id: MediaServerId
     capacity: int
@@ -49,6 +64,8 @@ class Candidate(Message):
     egress: float
     utilization: float
     rejected: str | None = None
+    fresh: int = 0
+    unfit: Unfit | None = None
 
 
 class Decision(Message):

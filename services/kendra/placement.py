@@ -3,14 +3,16 @@
 * A server that is draining, silent (its lease is over), too full or already tried is never picked.
 * Utilization is the largest of booked ÷ capacity, CPU and egress, the measured two raised by what was booked since they were measured.
 * Lowest utilization wins; among equals the one with more room, then the name.
+* A policy changes what counts and who is better (`policy.py`). What is said above is the default's.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from contracts.details import Candidate, Decision
+from contracts.details import Candidate, Decision, Unfit
 from contracts.ids import BootId, Epoch, MediaServerId
+from services.kendra.policy import DEFAULT, Override, Policy, Prefer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,29 @@ class Request:
     lease: float
     tried: Mapping[MediaServerId, str] = field(default_factory=dict)
     held: tuple[MediaServerId, int] | None = None
+    policy: Policy = DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a server cannot be taken, for programs and for people."""
+
+    unfit: Unfit
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate's score; `rejected` says why it cannot be taken."""
+    """A candidate's score; `rejection` says why it cannot be taken."""
 
     server: Server
     utilization: float
-    rejected: str | None
+    rejection: Rejection | None
+
+    @property
+    def rejected(self) -> str | None:
+        """Return the reason in words."""
+        return self.rejection.reason if self.rejection else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +100,37 @@ class Ranking:
         return next(iter(self.eligible), None)
 
 
-def utilization(server: Server) -> float:
-    """Return how used a server is, 0 to 1; a server without capacity is full."""
-    if server.capacity <= 0:
+def utilization(server: Server, policy: Policy = DEFAULT) -> float:
+    """Return how used a server is, 0 to 1 with the default weights; a server without capacity is full."""
+    capacity = usable(server, policy)
+    if capacity <= 0:
         return 1.0
-    measured = max(server.cpu, server.egress, 0.0) + server.fresh / server.capacity
-    return max(server.booked / server.capacity, measured)
+    weights, fresh = policy.weights, server.fresh / capacity
+    measured = ((weights.cpu, server.cpu), (weights.egress, server.egress))
+    counted = [weight * (max(share, 0.0) + fresh) for weight, share in measured if weight]
+    return max([weights.booked * (server.booked / capacity), *counted])
+
+
+def usable(server: Server, policy: Policy) -> int:
+    """Return how many of a server's streams the policy uses at all."""
+    factor = policy.of(server.name).capacity_factor or 1.0
+    return server.capacity if factor == 1.0 else int(server.capacity * factor)
 
 
 def rank(servers: Sequence[Server], request: Request, now: datetime) -> Ranking:
     """Return the servers in the order in which they should be tried."""
-    scored = [Scored(server, utilization(server), _rejected(server, request, now)) for server in servers]
-    scored.sort(key=lambda one: (one.rejected is not None, one.utilization, -one.server.room, one.server.name))
+    scored = [
+        Scored(server, utilization(server, request.policy), _rejected(server, request, now)) for server in servers
+    ]
+    better = -1 if request.policy.prefer is Prefer.PACK else 1
+    scored.sort(
+        key=lambda one: (
+            one.rejection is not None,
+            better * one.utilization,
+            -better * one.server.room,
+            one.server.name,
+        )
+    )
     return Ranking(request, tuple(scored))
 
 
@@ -126,24 +161,44 @@ def _as_booked(server: Server, booking: Booking | None) -> Server:
     return replace(server, capacity=booking.capacity, booked=booking.booked, draining=booking.draining, fresh=fresh)
 
 
-def _rejected(server: Server, request: Request, now: datetime) -> str | None:
+def _rejected(server: Server, request: Request, now: datetime) -> Rejection | None:
     if server.name in request.tried:
-        return f"tried: {request.tried[server.name]}"
+        return Rejection(Unfit.TRIED, f"tried: {request.tried[server.name]}")
     if now - server.renewed_at >= timedelta(seconds=request.lease):
-        return f"silent for {(now - server.renewed_at).total_seconds():.1f} s"
+        return Rejection(Unfit.SILENT, f"silent for {(now - server.renewed_at).total_seconds():.1f} s")
     if server.draining:
-        return "draining"
-    freed = request.held[1] if request.held and request.held[0] == server.name else 0
-    if request.streams > server.room + freed:
-        return f"full: {server.room + freed} of {server.capacity} streams are free, {request.streams} are wanted"
+        return Rejection(Unfit.DRAINING, "draining")
+    return _unwanted(server, request, request.policy.of(server.name)) or _full(server, request)
+
+
+def _unwanted(server: Server, request: Request, rules: Override) -> Rejection | None:
+    """Return why the policy does not want a meeting on a server that could take it."""
+    used = utilization(server, request.policy)
+    if rules.avoid:
+        return Rejection(Unfit.AVOIDED, "the policy avoids it")
+    if rules.limit is not None and used > rules.limit:
+        return Rejection(Unfit.BUSY, f"busy: {used:.3f} of at most {rules.limit:g} is used")
     return None
 
 
+def _full(server: Server, request: Request) -> Rejection | None:
+    """Return why a meeting does not fit. What is kept for meetings that must move, a meeting that moves may use."""
+    freed = request.held[1] if request.held and request.held[0] == server.name else 0
+    capacity = usable(server, request.policy)
+    kept = 0 if request.held else int(capacity * (request.policy.of(server.name).headroom or 0.0))
+    free = capacity - kept - server.booked + freed
+    if request.streams <= free:
+        return None
+    aside = f" and {kept} are kept for moves" if kept else ""
+    return Rejection(Unfit.FULL, f"full: {free} of {capacity} streams are free{aside}, {request.streams} are wanted")
+
+
 def _reason(ranking: Ranking, chosen: Server | None) -> str:
-    known = len(ranking.scored)
+    known, policy = len(ranking.scored), ranking.request.policy
     if chosen is None:
         return f"none of {known} known media servers can take it"
-    return f"lowest utilization ({utilization(chosen):.3f}) of {len(ranking.eligible)} that can take it, {known} known"
+    best = "highest" if policy.prefer is Prefer.PACK else "lowest"
+    return f"{best} utilization ({utilization(chosen, policy):.3f}) of {len(ranking.eligible)} that can take it, {known} known"
 
 
 def _candidate(one: Scored) -> Candidate:
@@ -156,4 +211,6 @@ def _candidate(one: Scored) -> Candidate:
         egress=server.egress,
         utilization=round(one.utilization, 4),
         rejected=one.rejected,
+        fresh=server.fresh,
+        unfit=one.rejection.unfit if one.rejection else None,
     )
