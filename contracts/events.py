@@ -115,6 +115,14 @@ class MeetingMovedEvent(Event):
     media_server_id: MediaServerId
     epoch: Epoch
     keep_until: datetime | None = None
+    """A drain: until then the old transports go on sending and receiving, unless the new ones take their place before."""
+
+
+class MeetingUnplacedEvent(Event):
+    """The meeting's media server is gone and no other has room; everything of an older epoch is over. `MeetingMoved` follows when one has."""
+
+    type: ClassVar[str] = "MeetingUnplaced"
+    epoch: Epoch
 
 
 class MeetingEndedEvent(Event):

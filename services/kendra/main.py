@@ -22,6 +22,7 @@ from services.environment import settings_of
 from services.kendra import events, store
 from services.kendra.handlers import HANDLERS
 from services.kendra.media import Media
+from services.kendra.moving import Mover
 from services.kendra.servers import Servers
 from services.kendra.settings import Settings
 from services.kendra.store import database
@@ -45,6 +46,7 @@ class Kendra:
         self._events = events.Events(events.connect(settings.redis_url), settings.redis_prefix, stored.log)
         self.world = World(stored, Media(self._bus, self._servers), self._events, self._servers)
         self._sweep = Sweep(self.world, rows, settings)
+        self._mover = Mover(self.world, settings.lease)
         self._serving = Serving(
             settings.amqp_url, kendra_commands(settings.command_queue), HANDLERS, self.world, "kendra", process
         )
@@ -64,7 +66,8 @@ class Kendra:
     async def start(self) -> None:
         """Begin to serve as soon as the broker is there."""
         await self._admin.start()
-        self._rounds = [asyncio.create_task(self._servers.watch()), asyncio.create_task(self._sweep.forever())]
+        rounds = (self._servers.watch(), self._sweep.forever(), self._mover.forever())
+        self._rounds = [asyncio.create_task(one) for one in rounds]
         for start in (self._bus.start, self._serving.start, self._dead.start):
             await _until_there(start)
         log.info("serving", admin_port=self._admin.port)

@@ -14,6 +14,7 @@ from contracts.events import (
     MeetingCreatedEvent,
     MeetingEndedEvent,
     MeetingMovedEvent,
+    MeetingUnplacedEvent,
     ParticipantJoinedEvent,
     ParticipantLeftEvent,
     ParticipantReplacedEvent,
@@ -77,6 +78,8 @@ def _after(meeting: Meeting, sequence: int, told: Event | None) -> Meeting:
             return Meeting(0, told.epoch, told.media_server_id, told.capacity, ended=False, seats=kept)
         case MeetingMovedEvent():
             return replace(meeting, epoch=told.epoch, server=told.media_server_id, producers={})
+        case MeetingUnplacedEvent():
+            return replace(meeting, epoch=told.epoch, server=None, producers={})
         case MeetingEndedEvent():
             return replace(meeting, ended=True, server=None, seats={}, producers={})
         case ParticipantJoinedEvent() | ParticipantReplacedEvent():

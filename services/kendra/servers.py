@@ -1,6 +1,6 @@
 """The watch of leases: this kendra reads the media servers' rows each second, and knows whether it did so without a break.
 
-A lease is over when the row says so *and* this process has read the rows each second for the last 5 s without a failed or slow
+A lease is over when the row says so *and* this process has read the rows that often for as long as a lease without a failed or slow
 read: Postgres being away is nobody's death. A boot that has no row, or was followed by a newer one, is gone at once.
 """
 
@@ -18,6 +18,8 @@ from services.kendra.store.servers import ServerRows
 log = structlog.stdlib.get_logger("servers")
 
 _EVERY = 1.0
+_READS_PER_LEASE = 5
+"""A lease shorter than the default is watched that much more often."""
 _SLOW = 1.0
 _LONGEST_GAP = 2 * _EVERY + _SLOW
 _SETTLED = 60.0
@@ -51,6 +53,7 @@ class Servers:
     def __init__(self, rows: ServerRows, lease: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rows = rows
         self._clock = clock
+        self._every = min(_EVERY, lease / _READS_PER_LEASE)
         self._watch = Watch(lease)
         self._long_watch = Watch(_SETTLED)
         self.read_at: float | None = None
@@ -67,7 +70,7 @@ class Servers:
         return self._long_watch.sure(self._clock())
 
     async def watch(self) -> None:
-        """Read the rows each second, for ever."""
+        """Read the rows for ever."""
         while True:
             began = self._clock()
             failed = await self._look()
@@ -75,7 +78,7 @@ class Servers:
             for watch in (self._watch, self._long_watch):
                 watch.read(began, ended, failed=failed)
             SURE_OF_LEASES.set(self._watch.sure(ended))
-            await asyncio.sleep(max(0.0, _EVERY - (ended - began)))
+            await asyncio.sleep(max(0.0, self._every - (ended - began)))
 
     async def _look(self) -> bool:
         """Read, and give servers that are new their bookings row; return whether it failed."""

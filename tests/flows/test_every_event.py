@@ -14,7 +14,7 @@ from tests.eventually import eventually
 from tests.flows.people import Meeting, call_of_two
 
 OWN = {"TransportClosed", "ConsumerClosed"}
-ELSEWHERE = {"MeetingMoved", "LogReset"}
+ELSEWHERE = {"MeetingMoved", "MeetingUnplaced", "LogReset"}
 """Told when a media server died, and when the log went back: they have tests of their own."""
 
 

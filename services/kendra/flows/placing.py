@@ -3,6 +3,7 @@
 from contracts.failure import DeadlineExceeded, MediaServerUnavailable
 from contracts.ids import MediaServerId
 from services.bus import Call
+from services.kendra.metrics import MOVED
 from services.kendra.place import Place
 from services.kendra.world import World
 
@@ -49,6 +50,7 @@ async def moved(
     """Have the meeting wanted elsewhere; a dead boot's rows are cleared first, for its router keeps a meeting in place."""
     if bury and place.server is not None and place.boot is not None:
         await world.store.servers.bury(place.server, place.boot)
-    await world.store.meetings.move(place, refused)
+    if await world.store.meetings.move(place, refused):
+        MOVED.labels("unplaced" if place.server is None else "dead" if bury else "refused").inc()
     world.events.start(call)
     return await world.store.resolving.place(call)

@@ -10,6 +10,7 @@ from services.kendra.store.database import Database
 from services.kendra.store.details import Details
 from services.kendra.store.log import Log
 from services.kendra.store.meetings import Meetings
+from services.kendra.store.moving import Moving
 from services.kendra.store.resolving import Resolving
 from services.kendra.store.seats import Seats
 from services.kendra.store.servers import ServerRows
@@ -21,6 +22,7 @@ class Store:
 
     resolving: Resolving
     meetings: Meetings
+    moving: Moving
     seats: Seats
     details: Details
     servers: ServerRows
@@ -34,6 +36,7 @@ def build(database: Database, lease: float) -> Store:
     return Store(
         resolving=Resolving(database, lease),
         meetings=Meetings(database, servers, lease),
+        moving=Moving(database, lease),
         seats=Seats(database),
         details=Details(database),
         servers=servers,

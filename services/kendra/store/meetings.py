@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 from uuid import uuid4
 
 from contracts.events import MeetingCreatedEvent, MeetingMovedEvent
 from contracts.failure import MeetingExists, MeetingNotFound, NoCapacity
-from contracts.ids import BootId, Epoch, MediaServerId, MeetingId, TenantId
+from contracts.ids import BootId, Epoch, MediaServerId, MeetingId, RouterId, TenantId
 from contracts.meeting import Capacity
 from services.bus import NO_BODY, Call
 from services.kendra import placement
@@ -22,10 +23,12 @@ from services.kendra.placement import Booking, Ranking, Request, Server
 from services.kendra.store.database import Connection, Database, NoRoom, Row
 from services.kendra.store.servers import ServerRows
 
+T = TypeVar("T")
+
 LOCK_NEW = "select * from lock_place($1, $2, $3, $4)"
 LOCK = "select * from lock_place($1, $2)"
 LOCK_BOOKINGS = "select server, booked, capacity, draining from lock_bookings($1)"
-PLACE = "select place_meeting($1, $2, $3, $4, $5, $6, $7, $8)"
+PLACE = "select place_meeting($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 UNPLACE = "select unplace_meeting($1, $2, $3)"
 EXPLAIN = "insert into placements (tenant, meeting, epoch, decision) values ($1, $2, $3, $4)"
 END = "select * from end_meeting($1, $2, $3, $4, $5)"
@@ -45,6 +48,8 @@ class _Wanted:
     meeting: MeetingId
     capacity: Capacity
     event: str
+    keep: timedelta | None = None
+    """How long the router that is left goes on forwarding."""
 
 
 class Meetings:
@@ -78,30 +83,44 @@ class Meetings:
             await self._explain_failure(call, request)
             raise
 
-    async def move(self, place: Place, refused: Mapping[MediaServerId, str]) -> None:
-        """Have the meeting wanted elsewhere than `refused`, unless somebody did, or its router exists after all.
+    async def move(self, place: Place, refused: Mapping[MediaServerId, str], *, lost: RouterId | None = None) -> bool:
+        """Have the meeting wanted elsewhere than `refused`, unless somebody did, or its router exists after all; return whether this call did.
 
-        Raises NoCapacity: no server is left, the booking was given back and the meeting waits for the next create or join.
+        `lost`: that router died with its worker, so its row keeps the meeting in no place. Raises NoCapacity: no server is left, the
+        booking was given back, the meeting was told and waits for a place.
         """
-        held = None if place.server is None else (place.server, place.streams)
-        capacity = Capacity(participants=place.participants, producers=place.producers)
-        wanted = _Wanted(place.tenant, place.meeting, capacity, MeetingMovedEvent.type)
 
-        async def attempt(ranking: Ranking, now: datetime, on: Connection) -> bool:
-            row = await on.fetchrow(LOCK, place.tenant, place.meeting)
-            if row["ended"]:
-                raise MeetingNotFound
-            if row["epoch"] != place.epoch or row["router"] is not None:
-                return True
+        async def attempt(ranking: Ranking, now: datetime, on: Connection) -> bool | None:
+            row = await _locked(on, place)
+            if row["epoch"] != place.epoch or row["router"] not in {None, lost}:
+                return False
             if not ranking.eligible:
                 await _unplace(on, place, ranking, now)
-                return False
+                return None
             ranking, chosen = await _lower(on, ranking, now)
-            await _place(on, wanted, ranking, chosen, now)
+            await _place(on, _wanted(place), ranking, chosen, now)
             return True
 
-        if not await self._looking(Request(place.streams, self._lease, refused, held), attempt):
+        moved = await self._looking(self._request(place, refused), attempt)
+        if moved is None:
             raise NoCapacity
+        return moved
+
+    async def move_keeping(self, place: Place, keep: float) -> bool:
+        """Have a meeting wanted elsewhere whose router runs, and go on forwarding for `keep` seconds; return whether this call did it.
+
+        Raises NoCapacity: no server has room, and the meeting stays where it is.
+        """
+
+        async def attempt(ranking: Ranking, now: datetime, on: Connection) -> bool:
+            row = await _locked(on, place)
+            if row["epoch"] != place.epoch:
+                return False
+            ranking, chosen = await _lower(on, ranking, now)
+            await _place(on, _wanted(place, timedelta(seconds=keep)), ranking, chosen, now)
+            return True
+
+        return await self._looking(self._request(place, _not_here(place)), attempt)
 
     async def end(self, call: Call) -> LeftBehind | None:
         """End the meeting; return the router it leaves behind. Raises MeetingNotFound, IdempotencyKeyReused."""
@@ -113,9 +132,11 @@ class Meetings:
         empty = timedelta(seconds=empty_for)
         return _ended(await self._database.write(END, tenant, meeting, uuid4(), NO_BODY, empty))
 
-    async def _looking(
-        self, request: Request, attempt: Callable[[Ranking, datetime, Connection], Awaitable[bool]]
-    ) -> bool:
+    def _request(self, place: Place, refused: Mapping[MediaServerId, str]) -> Request:
+        held = None if place.server is None else (place.server, place.streams)
+        return Request(place.streams, self._lease, refused, held)
+
+    async def _looking(self, request: Request, attempt: Callable[[Ranking, datetime, Connection], Awaitable[T]]) -> T:
         """Look at the servers, then try in a transaction; look again when the two best filled up in between."""
         for _ in range(_LOOKS):
             now, servers = await self._servers.candidates()
@@ -146,6 +167,25 @@ def _wants_a_place(row: Row, capacity: Capacity) -> bool:
     return False
 
 
+def _wanted(place: Place, keep: timedelta | None = None) -> _Wanted:
+    """Return what a move places."""
+    capacity = Capacity(participants=place.participants, producers=place.producers)
+    return _Wanted(place.tenant, place.meeting, capacity, MeetingMovedEvent.type, keep)
+
+
+def _not_here(place: Place) -> Mapping[MediaServerId, str]:
+    return {} if place.server is None else {place.server: "it is left"}
+
+
+async def _locked(on: Connection, place: Place) -> Row:
+    """Lock a meeting and read it. Raises MeetingNotFound when it is over."""
+    row = await on.fetchrow(LOCK, place.tenant, place.meeting)
+    assert row is not None, "lock_place returns one row"
+    if row["ended"] or row["epoch"] is None:
+        raise MeetingNotFound
+    return row
+
+
 async def _lower(on: Connection, ranking: Ranking, now: datetime) -> tuple[Ranking, Server]:
     """Lock the bookings of the two best, and of the server that the meeting leaves, by name; compare again."""
     if not ranking.eligible:
@@ -163,7 +203,8 @@ async def _lower(on: Connection, ranking: Ranking, now: datetime) -> tuple[Ranki
 async def _place(on: Connection, wanted: _Wanted, ranking: Ranking, chosen: Server, now: datetime) -> None:
     why = placement.decision(ranking, chosen, now, _NEVER).model_dump_json(by_alias=True)
     size = (wanted.capacity.participants, wanted.capacity.producers)
-    await on.fetchval(PLACE, wanted.tenant, wanted.meeting, *size, chosen.name, chosen.boot, wanted.event, why)
+    where = (*size, chosen.name, chosen.boot)
+    await on.fetchval(PLACE, wanted.tenant, wanted.meeting, *where, wanted.event, why, wanted.keep)
 
 
 async def _unplace(on: Connection, place: Place, ranking: Ranking, now: datetime) -> None:
