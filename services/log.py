@@ -19,7 +19,10 @@ _SELDOM = 10.0
 
 
 class _Seldom(logging.Filter):
-    """Lets each kind of line of a chatty logger through once in ten seconds: who reconnects twice a second need not say so."""
+    """Lets each kind of line of a chatty logger through once in ten seconds, without a traceback of the library's inside.
+
+    Who reconnects twice a second need not say so, and a connection that was lost is no bug of anybody's.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,6 +36,9 @@ class _Seldom(logging.Filter):
         if record.created - self._last.get(kind, 0.0) < _SELDOM:
             return False
         self._last[kind] = record.created
+        if record.exc_info and isinstance(error := record.exc_info[1], Exception):
+            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}: {error}", ()
+            record.exc_info = record.exc_text = None
         return True
 
 

@@ -21,6 +21,10 @@ with structlog.contextvars.bound_contextvars(command_id="42", tenant="acme"):
     logging.getLogger("library").warning("%s said", "a library")
 for number in range(5):
     logging.getLogger("aio_pika.robust_connection").warning("away for the %sth time", number)
+try:
+    raise ConnectionResetError("by peer")
+except ConnectionResetError:
+    logging.getLogger("aiormq.connection").warning("reader %s", "ended", exc_info=True)
 """
 
 
@@ -33,7 +37,7 @@ def lines(style: Literal["json", "text"]) -> list[str]:
 
 
 def test_every_line_is_json_with_its_process_and_the_commands_circumstances() -> None:
-    said, broke, library, away = (json.loads(line) for line in lines("json"))
+    said, broke, library, away, _ = (json.loads(line) for line in lines("json"))
     assert {"service": "kendra", "process": "k1", "event": "said", "seat": 3, "level": "info"}.items() <= said.items()
     assert all((line["command_id"], line["tenant"]) == ("42", "acme") for line in (said, broke, library))
     assert library["event"] == "a library said"
@@ -44,6 +48,12 @@ def test_a_traceback_shows_no_locals() -> None:
     broke = json.loads(lines("json")[1])
     assert "ValueError: broken" in broke["exception"]
     assert not any("eyJhbGciOi" in line for style in ("json", "text") for line in lines(style))
+
+
+def test_a_lost_connection_shows_no_traceback_of_the_librarys_inside() -> None:
+    lost = json.loads(lines("json")[-1])
+    assert lost["event"] == "reader ended: ConnectionResetError: by peer"
+    assert not any("Traceback" in line for line in lines("text")[-1:])
 
 
 def test_text_is_for_people() -> None:
