@@ -1,4 +1,4 @@
-"""A transport's way to its keys: the peer is announced, it comes (its first ICE check), DTLS. Each has 30 s, then it is given up."""
+"""A transport's way to its keys: the peer is announced, it comes (its first ICE check), DTLS. Each has 30 s, then it is given up; on a plane that nobody can reach nobody is waited for."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,11 +12,11 @@ TIMEOUT = 30.0
 class Handshake:
     """`nobody_came` is called when an announced peer did not come; for one that came and does not finish, DTLS says "failed"."""
 
-    def __init__(self, dtls: Dtls, nobody_came: Callable[[], None]) -> None:
+    def __init__(self, dtls: Dtls, nobody_came: Callable[[], None], *, reachable: bool = True) -> None:
         self.peer: DtlsParameters | None = None
         self._dtls, self._nobody_came = dtls, nobody_came
         self._loop = asyncio.get_running_loop()
-        self._came, self._begun, self._over = False, False, False
+        self._came, self._begun, self._over = False, False, not reachable
         self._deadline: asyncio.TimerHandle | None = None
 
     def announce(self, peer: DtlsParameters) -> None:

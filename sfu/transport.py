@@ -58,7 +58,9 @@ class WebRtcTransport:
         self._sent_ssrcs: set[int] = set()
         self._outcome: Closed | None = None
         self._dtls = Dtls(worker.certificate, self._send_dtls, self._keyed, self._dtls_changed)
-        self._handshake = Handshake(self._dtls, lambda: self._close_by_itself("consent_lost"))
+        self._handshake = Handshake(
+            self._dtls, lambda: self._close_by_itself("consent_lost"), reachable=self.plane.reachable
+        )
         self.plane.order(seat.OpenTransport(transport_id, credentials))
 
     @property

@@ -17,6 +17,7 @@ from sfu.ortc_shapes import RtpCodecCapabilityJson
 from sfu.plane import seat
 from sfu.plane.reference.core import CONSENT_TIMEOUT
 from sfu.plane.reference.plane import ReferencePlane
+from sfu.plane.silent import SilentPlane
 from sfu.producer import Producer
 from sfu.random_numbers import RandomBelow
 from sfu.router import Router
@@ -24,6 +25,8 @@ from sfu.transport import WebRtcTransport
 from sfu.webrtc import Certificate
 
 logger = logging.getLogger(__name__)
+
+PlaneName = Literal["reference", "silent"]
 
 DEFAULT_ID = WorkerId("worker")
 
@@ -40,7 +43,7 @@ class WorkerSettings:
     listen_ip: str = "127.0.0.1"
     port: int = 0
     announced_address: str | None = None
-    plane: Literal["reference"] = "reference"
+    plane: PlaneName = "reference"
     consent_timeout: float = CONSENT_TIMEOUT
 
     def __post_init__(self) -> None:
@@ -77,14 +80,19 @@ class Worker:
         self._died = False
         self.random = random
         self.certificate = Certificate()
-        self.plane: seat.PacketPlane = ReferencePlane(
-            settings.listen_ip, settings.port, settings.announced_address, self._event, settings.consent_timeout
-        )
+        self.plane = self._new_plane(settings)
 
     @classmethod
     async def create(cls, settings: WorkerSettings, random: RandomBelow = secrets.randbelow) -> Worker:
         """Return a worker that listens on the running loop. Raises OSError if the port is taken."""
         return cls(settings, random)
+
+    def _new_plane(self, settings: WorkerSettings) -> seat.PacketPlane:
+        if settings.plane == "silent":
+            return SilentPlane(settings.listen_ip, settings.port, settings.announced_address)
+        return ReferencePlane(
+            settings.listen_ip, settings.port, settings.announced_address, self._event, settings.consent_timeout
+        )
 
     @property
     def port(self) -> int:

@@ -204,6 +204,7 @@ async def open_workers(settings: Settings) -> list[Worker]:
                 listen_ip=settings.listen_ip,
                 port=settings.port_of(number),
                 announced_address=settings.announced_address or None,
+                plane=settings.plane,
             )
         )
         for number in range(settings.workers)

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     announced_address: str | None = None
     media_port: int = Field(default=0, ge=0, le=65_535)
     workers: int = Field(default=1, ge=1, le=64)
+    plane: Literal["reference", "silent"] = Field(
+        default="reference", description="`silent` carries out every order and forwards nothing"
+    )
     capacity: int | None = Field(default=None, ge=0)
     egress_limit: float = Field(default=1e9, gt=0, description="bit/s that this server may send")
     ice_servers: list[IceServer] = Field(default_factory=list)

@@ -278,6 +278,10 @@ class PacketPlane(Protocol):
     """A plane as control sees it. Made on the event loop that its events are wanted on."""
 
     @property
+    def reachable(self) -> bool:
+        """Whether a peer can ever come; where none can, control waits for none."""
+
+    @property
     def port(self) -> int:
         """The UDP port that receives."""
 

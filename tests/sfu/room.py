@@ -13,7 +13,7 @@ from contracts.rtp import Kind
 from sfu.consumer import Consumer
 from sfu.producer import Producer
 from sfu.transport import WebRtcTransport
-from sfu.worker import Worker, WorkerSettings
+from sfu.worker import PlaneName, Worker, WorkerSettings
 from tests.sfu.peer import RATE, Peer, capabilities
 
 
@@ -64,9 +64,9 @@ class Room:
 
 
 @asynccontextmanager
-async def room(consent_timeout: float = 30.0) -> AsyncIterator[Room]:
+async def room(consent_timeout: float = 30.0, plane: PlaneName = "reference") -> AsyncIterator[Room]:
     """Open a room on a worker of its own."""
-    worker = await Worker.create(WorkerSettings(consent_timeout=consent_timeout))
+    worker = await Worker.create(WorkerSettings(consent_timeout=consent_timeout, plane=plane))
     made = Room(worker)
     try:
         yield made

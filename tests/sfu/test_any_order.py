@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from contracts.ids import ConsumerId, ProducerId, RouterId, TransportId
 from contracts.rtp import Kind, RtpParameters
 from sfu.closed import Closed
-from sfu.worker import Worker, WorkerSettings
+from sfu.worker import PlaneName, Worker, WorkerSettings
 from tests.sfu.peer import capabilities
 
 number = st.integers(0, 1000)
@@ -24,10 +25,12 @@ def opus(ssrc: int) -> RtpParameters:
 class AnyOrder(RuleBasedStateMachine):
     """A worker with two routers, used without a peer."""
 
+    plane: PlaneName = "reference"
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.worker = self.runner.run(Worker.create(WorkerSettings()))
+        self.worker = self.runner.run(Worker.create(WorkerSettings(plane=self.plane)))
         for name in ("one", "two"):
             self.do(lambda name=name: self.worker.create_router(RouterId(name)))
         self.made = 0
@@ -98,9 +101,13 @@ class AnyOrder(RuleBasedStateMachine):
     def close_a_router(self) -> None:
         self.note(self.do(self.worker.routers[RouterId("two")].close))
 
+    def plane_objects(self) -> Any:
+        """Return what has the plane's own `transports`, `producers` and `consumers`."""
+        return self.worker.plane._core
+
     @invariant()
     def control_and_plane_agree(self) -> None:
-        core = self.worker.plane._core
+        core = self.plane_objects()
         assert set(core.transports) == set(self.worker.transports)
         assert set(core.producers) == set(self.worker.producers)
         consumers = {consumer.id for each in self.transports for consumer in each.consumers.values()}
@@ -116,5 +123,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.runner.close()
 
 
+class AnyOrderInSilence(AnyOrder):
+    """The same on a plane that nobody hears: it must know of the same things."""
+
+    plane: PlaneName = "silent"
+
+    def plane_objects(self) -> Any:
+        return self.worker.plane
+
+
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestAnyOrderInSilence = AnyOrderInSilence.TestCase
+TestAnyOrderInSilence.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)

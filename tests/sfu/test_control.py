@@ -35,9 +35,9 @@ def sent(*codecs: JsonValue, **changes: JsonValue) -> RtpParameters:
     return RtpParameters.model_validate(params | changes)
 
 
-@pytest.fixture
-async def here() -> AsyncIterator[Room]:
-    async with room() as made:
+@pytest.fixture(params=["reference", "silent"])
+async def here(request: pytest.FixtureRequest) -> AsyncIterator[Room]:
+    async with room(plane=request.param) as made:
         yield made
 
 
@@ -110,6 +110,7 @@ def test_numbers_that_no_packet_can_carry_are_refused(changes) -> None:
         check_ranges(params | changes)
 
 
+@pytest.mark.parametrize("here", ["reference"], indirect=True)
 async def test_an_ssrc_of_zero_is_none_and_the_stream_is_found_by_its_mid(here: Room) -> None:
     transport = here.transport()
     params = sent(VP8, RTX, encodings=[{"ssrc": 0, "rtx": {"ssrc": 0}}], mid="5")

@@ -11,6 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from typing import ClassVar
 
 from contracts.ids import ConsumerId, ProducerId, TransportId
 from contracts.rtp import IceCandidate
@@ -30,6 +31,8 @@ GONE = {errno.EBADF, errno.ENOTSOCK, errno.ENOTCONN, errno.EINVAL}
 
 class ReferencePlane:
     """A packet plane on the running loop, asyncio's or uvloop's."""
+
+    reachable: ClassVar[bool] = True
 
     def __init__(
         self, listen_ip: str, port: int, announced_address: str | None, emit: seat.Listener, consent_timeout: float
