@@ -37,6 +37,7 @@ from services.bus.call import Call
 from services.bus.connection import connect, lost_by_peer, open_channel, publish, usable
 from services.bus.metrics import ASK_SECONDS, ASKS, OK
 from services.bus.outbox import Outbox
+from services.fault_points import Point, reached
 
 R = TypeVar("R", bound=Reply)
 
@@ -183,8 +184,10 @@ class Bus:
             reply_to=self._replies.name,
             correlation_id=asking.correlation,
         )
+        reached(Point.BEFORE_PUBLISH)
         if await publish(self._open(), asking.body, properties, asking.queue, mandatory=True):
             asking.confirmed = True
+            reached(Point.AFTER_PUBLISH)
         elif not asking.confirmed:
             _fail(asking, NobodyThere())
 

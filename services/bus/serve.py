@@ -35,6 +35,7 @@ from services.bus.handling import Handlers, Handling, Outcome, World
 from services.bus.metrics import HANDLE_SECONDS, HANDLED
 from services.bus.queues import QueueSpec, declare_shared
 from services.bus.watch import Watch
+from services.fault_points import Point, reached
 
 log = structlog.stdlib.get_logger("bus")
 
@@ -146,6 +147,7 @@ class Serving(Generic[World]):
 
     async def _handle(self, message: AbstractIncomingMessage) -> None:
         started = time.perf_counter()
+        reached(Point.BEFORE_RECEIVE, message.type)
         try:
             envelope, call = received(message)
             if message.reply_to and not may_be_answered(message.reply_to):
@@ -162,13 +164,18 @@ class Serving(Generic[World]):
             trace=envelope.traceparent[3:35],
         )
         if call.remaining() > 0:
+            reached(Point.AFTER_RECEIVE)
             outcome = await self._handling.run(order, call)
             if message.reply_to and outcome.reply_type and not outcome.late:
+                reached(Point.BEFORE_REPLY)
                 await self._reply(message, outcome.reply_type, outcome.body, call.deadline)
+                reached(Point.AFTER_REPLY)
             self._tell(envelope, message.body, outcome, time.perf_counter() - started)
         else:
             HANDLED.labels(envelope.type, _LATE).inc()
+        reached(Point.BEFORE_ACK)
         await _settle(message)
+        reached(Point.AFTER_ACK)
 
     def _tell(self, envelope: Envelope, command: bytes, outcome: Outcome, seconds: float) -> None:
         """Count, log and record what was handled."""

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.failure import DeadlineExceeded, Internal, KendraError
+from services.fault_points import Point, reached
 from services.gateway import problems
 
 ANSWER_WITHIN = 4.5
@@ -84,10 +85,13 @@ class Budget:
         async def send_begun(message: Message) -> None:
             nonlocal begun, bounds_itself
             if not begun:
+                reached(Point.BEFORE_REPLY)
                 begun, bounds_itself = True, _is_stream(message)
             if not limit.expired():
                 limit.reschedule(None if bounds_itself else asyncio.get_running_loop().time() + READ_WITHIN)
             await send(message)
+            if not message.get("more_body", message["type"] == "http.response.start"):
+                reached(Point.AFTER_REPLY)
 
         try:
             async with asyncio.timeout(ANSWER_WITHIN) as limit:

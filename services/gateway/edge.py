@@ -24,6 +24,7 @@ from contracts.failure import Forbidden, InvalidRequest, Unauthenticated, Unavai
 from contracts.ids import CommandId, MeetingId
 from contracts.message import Command, Reply
 from services.bus import KENDRA_COMMANDS, NO_BODY, NO_MEETING, Bus, Call, NobodyThere, new_traceparent
+from services.fault_points import Point, reached
 from services.gateway import body
 from services.gateway.cors import allowed, origin_of
 from services.gateway.identity import Identity, Tokens
@@ -89,12 +90,14 @@ class EdgeRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             edge: Edge = request.app.state.edge
+            reached(Point.BEFORE_RECEIVE)
             identity = await _identified(edge, request)
             crossed = _Crossed(request.scope, request.receive)
             if has_body:
                 await crossed.read()
             request.scope["caller"] = caller = _caller(edge, identity, request, crossed.body_hash)
             request.scope["state"]["command_id"] = caller.command_id
+            reached(Point.AFTER_RECEIVE)
             return await answer(crossed)
 
         return handle

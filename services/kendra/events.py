@@ -25,6 +25,7 @@ from redis.exceptions import RedisError
 from contracts.failure import KendraError, Unavailable
 from contracts.live import LiveEvents
 from services.bus import Call
+from services.fault_points import Point, reached
 from services.kendra.metrics import RELAYED, RELAYS
 from services.kendra.store.log import Log, LogKey, Run
 
@@ -122,7 +123,9 @@ class Events:
         """Write down how far Redis has which logs, so that no other kendra sends it again."""
         hints, self._hints = self._hints, {}
         if hints:
+            reached(Point.BEFORE_MARK)
             await self._log.keep_hints(hints)
+            reached(Point.AFTER_MARK)
 
     async def close(self) -> None:
         """Let what runs finish for a moment, then disconnect."""
@@ -170,12 +173,14 @@ class Events:
 
     async def _relay(self, of: LogKey) -> None:
         after = self._thought.get(of)
+        reached(Point.BEFORE_RELAY)
         while (run := await self._log.run(of, after)) is not None:
             last = await self._append_run(run)
             if last > run.head and (now := await self._log.run(of, last)) is not None and last > now.head:
                 await self._log.reset(of, last)
             elif last >= run.head:
                 self._remember(of, last)
+                reached(Point.AFTER_RELAY)
                 return
             after = last
 
@@ -189,7 +194,9 @@ class Events:
             _DAY if run.ended else 0,
             *itertools.chain.from_iterable(pieces),
         ]
+        reached(Point.BEFORE_XADD)
         last = int(await self._append(keys=[self._prefix + run.stream], args=arguments))
+        reached(Point.AFTER_XADD)
         RELAYED.inc(len(run.entries))
         return last
 

@@ -14,6 +14,7 @@ from contracts.failure import DeadlineExceeded, IdempotencyKeyReused
 from contracts.ids import CommandId
 from contracts.message import Reply
 from services.bus import Call
+from services.fault_points import Point, reached
 from services.media_server.lines import Key, Lines
 from services.media_server.store import Store
 
@@ -65,6 +66,7 @@ class Once:
         await self._pay_debts((call.tenant, call.meeting))
         handled = await self._store.handled(call.command_id)
         if handled is None:
+            reached(Point.BEFORE_EFFECT)
             return await work()
         _same_body(handled.hash, call)
         return reply.model_validate_json(handled.reply)

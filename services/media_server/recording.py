@@ -14,6 +14,7 @@ from contracts.failure import Unavailable
 from contracts.ids import CommandId
 from contracts.message import Reply
 from services.bus import Call
+from services.fault_points import Point, reached
 from services.media_server.lines import Key
 from services.media_server.store import CommitUnknown, Record, Store
 
@@ -71,6 +72,7 @@ class Recorder:
     @asynccontextmanager
     async def _decided(self, call: Call, doubt: Doubt) -> AsyncIterator[None]:
         key = (call.tenant, call.meeting)
+        reached(Point.AFTER_EFFECT)
         try:
             yield
         except CommitUnknown as unknown:
@@ -84,7 +86,9 @@ class Recorder:
             doubt.failed()
             raise
         else:
+            reached(Point.BEFORE_LANDING)
             doubt.landed()
+            reached(Point.AFTER_LANDING)
 
     async def _settled_at_last(self, key: Key) -> bool:
         """Try to settle a fresh doubt twice. True if it landed; raises Unavailable if it is not known: a repeat settles it."""

@@ -24,6 +24,7 @@ from contracts.failure import (
     StaleInstance,
     Unavailable,
 )
+from services.fault_points import Point, reached
 
 Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -80,6 +81,7 @@ class Database:
         """Run one statement that writes, as a transaction of its own; return its first row."""
 
         async def once(connection: Connection) -> Row | None:
+            reached(Point.BEFORE_COMMIT)
             return await connection.fetchrow(sql, *values)
 
         return await self._landing(once)
@@ -89,7 +91,9 @@ class Database:
 
         async def once(connection: Connection) -> T:
             async with connection.transaction():
-                return await body(connection)
+                result = await body(connection)
+                reached(Point.BEFORE_COMMIT)
+            return result
 
         return await self._landing(once)
 
@@ -124,7 +128,9 @@ class Database:
 
     async def _released(self, connection: Connection, once: Callable[[Connection], Awaitable[T]]) -> T:
         try:
-            return await once(connection)
+            result = await once(connection)
+            reached(Point.AFTER_COMMIT)
+            return result
         finally:
             await self._pool.release(connection)
 

@@ -12,6 +12,7 @@ import asyncpg
 
 from contracts.failure import MeetingNotFound, StaleEpoch, Unavailable
 from contracts.ids import BootId, MediaServerId
+from services.fault_points import Point, reached
 from services.media_server.store.record import Allocated, Record
 
 SESSION = {
@@ -108,7 +109,9 @@ class Database:
                 await _rolled_back(connection, transaction)
                 raise
             try:
+                reached(Point.BEFORE_COMMIT)
                 await transaction.commit()
+                reached(Point.AFTER_COMMIT)
             except Exception as error:
                 _drop(connection)
                 raise CommitUnknown from error
