@@ -1,12 +1,15 @@
 """What a meeting's log says of the meeting. Pure: events in, in their order, a state out.
 
 Whoever has read the whole log knows what `GetMeeting` answers at its last event: where the meeting lives, who is seated, what is sent.
-A move ends what older epochs sent, an end everything; sequences go on through both.
+A move ends what older epochs sent, an end everything; sequences go on through both. Whoever gives up a seat sends nothing from then
+on: that what hung from the seat closes is told later. A state as JSON stands for a log's beginning that was forgotten.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
+
+from pydantic import TypeAdapter
 
 from contracts.events import (
     EVENTS,
@@ -24,10 +27,18 @@ from contracts.events import (
     ProducerResumedEvent,
 )
 from contracts.ids import MediaServerId, ParticipantId, ProducerId
-from contracts.meeting import Capacity
+from contracts.meeting import AppData, Capacity
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody who sits in the meeting. The seat is the sequence of the event that gave it."""
+
+    seat: int
+    display_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +48,28 @@ class Producer:
     participant: ParticipantId
     kind: str
     paused: bool
+    app_data: AppData = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """A meeting as of one event."""
+    """A meeting as of one event. Without a server it waits for a place, or is over."""
 
     sequence: int = 0
     epoch: int = 0
     server: MediaServerId | None = None
     capacity: Capacity | None = None
     ended: bool = True
-    seats: Mapping[ParticipantId, int] = field(default_factory=dict)
+    participants: Mapping[ParticipantId, Participant] = field(default_factory=dict)
     producers: Mapping[ProducerId, Producer] = field(default_factory=dict)
+
+    @property
+    def seats(self) -> Mapping[ParticipantId, int]:
+        """Who sits where."""
+        return {participant: one.seat for participant, one in self.participants.items()}
+
+
+_JSON = TypeAdapter(Meeting)
 
 
 class OutOfOrder(Exception):
@@ -60,6 +80,16 @@ def event(type: str, body: str) -> Event | None:
     """Return the event that an entry of the log carries; None for one of a newer version."""
     known = EVENTS.get(type)
     return None if known is None else known.model_validate_json(body)
+
+
+def as_json(meeting: Meeting) -> str:
+    """Return the state as it is kept when the events it came from are forgotten."""
+    return _JSON.dump_json(meeting).decode()
+
+
+def from_json(state: str) -> Meeting:
+    """Return the state that was kept."""
+    return _JSON.validate_json(state)
 
 
 def fold(meeting: Meeting, events: Iterable[tuple[int, Event | None]]) -> Meeting:
@@ -74,26 +104,36 @@ def fold(meeting: Meeting, events: Iterable[tuple[int, Event | None]]) -> Meetin
 def _after(meeting: Meeting, sequence: int, told: Event | None) -> Meeting:
     match told:
         case MeetingCreatedEvent():
-            kept = {} if meeting.ended else meeting.seats
-            return Meeting(0, told.epoch, told.media_server_id, told.capacity, ended=False, seats=kept)
+            kept = {} if meeting.ended else meeting.participants
+            return Meeting(0, told.epoch, told.media_server_id, told.capacity, ended=False, participants=kept)
         case MeetingMovedEvent():
             return replace(meeting, epoch=told.epoch, server=told.media_server_id, producers={})
         case MeetingUnplacedEvent():
             return replace(meeting, epoch=told.epoch, server=None, producers={})
         case MeetingEndedEvent():
-            return replace(meeting, ended=True, server=None, seats={}, producers={})
-        case ParticipantJoinedEvent() | ParticipantReplacedEvent():
-            return replace(meeting, seats={**meeting.seats, told.participant_id: sequence})
-        case ParticipantLeftEvent():
-            return replace(meeting, seats=_without(meeting.seats, told.participant_id))
+            return Meeting(epoch=meeting.epoch + 1, capacity=meeting.capacity)
+        case ParticipantJoinedEvent() | ParticipantReplacedEvent() | ParticipantLeftEvent():
+            return _seated_after(meeting, sequence, told)
         case _:
             return replace(meeting, producers=_producers_after(meeting.producers, told))
+
+
+def _seated_after(
+    meeting: Meeting, sequence: int, told: ParticipantJoinedEvent | ParticipantReplacedEvent | ParticipantLeftEvent
+) -> Meeting:
+    """Return the meeting with the seat taken or given up; what was sent from the one before is over."""
+    others = _without(meeting.participants, told.participant_id)
+    if not isinstance(told, ParticipantLeftEvent):
+        others[told.participant_id] = Participant(sequence, told.display_name)
+    sent = {id: one for id, one in meeting.producers.items() if one.participant != told.participant_id}
+    return replace(meeting, participants=others, producers=sent)
 
 
 def _producers_after(producers: Mapping[ProducerId, Producer], told: Event | None) -> Mapping[ProducerId, Producer]:
     match told:
         case ProducerCreatedEvent():
-            return {**producers, told.producer_id: Producer(told.participant_id, told.kind, told.paused)}
+            sent = Producer(told.participant_id, told.kind.value, told.paused, told.app_data)
+            return {**producers, told.producer_id: sent}
         case ProducerPausedEvent() | ProducerResumedEvent() if told.producer_id in producers:
             paused = isinstance(told, ProducerPausedEvent)
             return {**producers, told.producer_id: replace(producers[told.producer_id], paused=paused)}

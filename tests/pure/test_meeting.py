@@ -3,15 +3,16 @@
 import pytest
 
 from contracts.events import Event
-from services.kendra.meeting import Meeting, OutOfOrder, event, fold
+from services.kendra.meeting import Meeting, OutOfOrder, Participant, as_json, event, fold, from_json
 
 CREATED = ("MeetingCreated", '{"mediaServerId": "ms1", "epoch": 1, "capacity": {"participants": 2, "producers": 3}}')
-JOINED = ("ParticipantJoined", '{"participantId": "asha"}')
+JOINED = ("ParticipantJoined", '{"participantId": "asha", "displayName": "Asha"}')
 PRODUCED = (
     "ProducerCreated",
-    '{"producerId": "p", "participantId": "asha", "kind": "audio", "paused": false, "appData": {}}',
+    '{"producerId": "p", "participantId": "asha", "kind": "audio", "paused": false, "appData": {"of": "camera"}}',
 )
 MOVED = ("MeetingMoved", '{"mediaServerId": "ms2", "epoch": 2}')
+UNPLACED = ("MeetingUnplaced", '{"epoch": 2}')
 LEFT = ("ParticipantLeft", '{"participantId": "asha", "reason": "left"}')
 ENDED = ("MeetingEnded", "{}")
 
@@ -24,7 +25,9 @@ def test_who_joined_and_what_is_sent_is_there() -> None:
     meeting = fold(Meeting(), log(CREATED, JOINED, PRODUCED))
     assert (meeting.sequence, meeting.epoch, meeting.server, meeting.ended) == (3, 1, "ms1", False)
     assert meeting.seats == {"asha": 2}
-    assert [(id, sent.participant, sent.paused) for id, sent in meeting.producers.items()] == [("p", "asha", False)]
+    assert meeting.participants == {"asha": Participant(2, "Asha")}
+    sent = [(id, one.participant, one.kind, one.paused, one.app_data) for id, one in meeting.producers.items()]
+    assert sent == [("p", "asha", "audio", False, {"of": "camera"})]
 
 
 def test_pause_resume_and_close_change_the_producer() -> None:
@@ -46,15 +49,35 @@ def test_a_move_keeps_the_seats_and_ends_what_was_sent() -> None:
     assert (meeting.epoch, meeting.server, meeting.seats, meeting.producers) == (2, "ms2", {"asha": 2}, {})
 
 
+def test_a_meeting_that_waits_for_a_place_keeps_its_seats_and_sends_nothing() -> None:
+    meeting = fold(Meeting(), log(CREATED, JOINED, PRODUCED, UNPLACED))
+    assert (meeting.epoch, meeting.server, meeting.ended) == (2, None, False)
+    assert (meeting.seats, meeting.producers) == ({"asha": 2}, {})
+
+
 def test_an_end_ends_everything_and_a_new_life_begins_empty_with_the_next_number() -> None:
     meeting = fold(Meeting(), log(CREATED, JOINED, ENDED))
-    assert (meeting.ended, meeting.server, meeting.seats) == (True, None, {})
+    assert (meeting.ended, meeting.server, meeting.seats, meeting.epoch) == (True, None, {}, 2)
     again = fold(meeting, log(CREATED, start=4))
     assert (again.ended, again.seats, again.sequence) == (False, {}, 4)
 
 
 def test_who_left_has_no_seat() -> None:
     assert fold(Meeting(), log(CREATED, JOINED, LEFT)).seats == {}
+
+
+def test_what_a_seat_sent_is_over_with_the_seat_and_its_closing_changes_nothing() -> None:
+    closed = ("ProducerClosed", '{"producerId": "p", "participantId": "asha", "reason": "left"}')
+    for over in (LEFT, ("ParticipantReplaced", JOINED[1])):
+        meeting = fold(Meeting(), log(CREATED, JOINED, PRODUCED, over))
+        assert meeting.producers == {}
+        assert fold(meeting, log(closed, start=5)).producers == {}
+
+
+def test_a_state_that_was_kept_is_the_state() -> None:
+    for entries in ((), (CREATED, JOINED, PRODUCED), (CREATED, JOINED, ENDED)):
+        meeting = fold(Meeting(), log(*entries))
+        assert from_json(as_json(meeting)) == meeting
 
 
 def test_a_missing_event_is_noticed() -> None:
