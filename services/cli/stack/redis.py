@@ -29,7 +29,9 @@ def access_list(passwords: Mapping[str, str]) -> str:
     The default user is off, but keeps its rights: Redis reads its append-only file in that user's name, and would pass over
     every transaction (each run of events that the relay appends is one) that the user had no right to.
     """
-    return "\n".join(["user default off ~* &* +@all", *(f"user {u} on >{p} {_RIGHTS[u]}" for u, p in passwords.items()), ""])
+    return "\n".join(
+        ["user default off ~* &* +@all", *(f"user {u} on >{p} {_RIGHTS[u]}" for u, p in passwords.items()), ""]
+    )
 
 
 class Redis:
