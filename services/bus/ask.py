@@ -31,7 +31,7 @@ from contracts.failure import (
     Unavailable,
     raised,
 )
-from contracts.message import Command, Message, Notice, Reply
+from contracts.message import Command, Notice, Reply
 from services.bus import envelope, queues
 from services.bus.call import Call
 from services.bus.connection import connect, lost_by_peer, open_channel, publish, usable
@@ -131,7 +131,7 @@ class Bus:
         name = envelope.name_of(type(order))
         started, code = time.perf_counter(), OK
         try:
-            return _parsed(await self._round_trip(queue, name, order, call), order.reply_type())
+            return _parsed(await self._round_trip(queue, name, envelope.as_json(order), call), order.reply_type())
         except KendraError as failure:
             code = failure.code
             raise
@@ -139,18 +139,26 @@ class Bus:
             ASKS.labels(name, code).inc()
             ASK_SECONDS.labels(name).observe(time.perf_counter() - started)
 
+    async def exchange(self, queue: str, name: str, body: bytes, call: Call) -> tuple[str, bytes]:
+        """Have a command carried out that is JSON already; return its reply's type and JSON, also when that is a `Failure`.
+
+        Raises what `ask` raises when there is no reply: NobodyThere, Busy, Unavailable, DeadlineExceeded.
+        """
+        reply = await self._round_trip(queue, name, body, call)
+        return reply.type or "", reply.body
+
     async def tell(self, queue: str, notice: Notice | Command[R], call: Call, expires: float) -> None:
         """Send what nobody answers, worthless after `expires` seconds. Never waits and never fails: it may be lost."""
         properties = envelope.outgoing(envelope.name_of(type(notice)), call, remaining=expires)
         self._notices.post(envelope.as_json(notice), properties, queue, within=expires)
 
-    async def _round_trip(self, queue: str, name: str, order: Message, call: Call) -> AbstractIncomingMessage:
+    async def _round_trip(self, queue: str, name: str, body: bytes, call: Call) -> AbstractIncomingMessage:
         if len(self._pending) >= MOST_PENDING:
             raise Unavailable("too many commands wait for their replies")
         if call.remaining() <= 0:
             raise DeadlineExceeded
         correlation = f"{self._start_of_life}-{next(self._numbers)}"
-        asking = _Asking(queue, name, envelope.as_json(order), call, correlation)
+        asking = _Asking(queue, name, body, call, correlation)
         self._pending[correlation] = asking
         try:
             async with asyncio.timeout(call.remaining()):

@@ -18,12 +18,15 @@ from services.bus.queues import WATCH
 _SECRET = re.compile(rb'((?:[pP]assword|[cC]redential|[sS]ecret|[tT]oken)"\s*:\s*)"(?:[^"\\]|\\.)*"')
 """The end of a name and its string value. Inside a JSON string every quote is escaped, so this never matches within one."""
 
+_JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
+"""A token by its looks, wherever an application put it."""
+
 _WORTHLESS_AFTER = 5.0
 
 
 def blanked(body: bytes) -> bytes:
-    """Return the JSON text with the values of passwords, credentials, secrets and tokens blanked."""
-    return _SECRET.sub(rb'\1"***"', body)
+    """Return the JSON text with the values of passwords, credentials, secrets and tokens blanked, and whatever looks like a token."""
+    return _JWT.sub(b"***", _SECRET.sub(rb'\1"***"', body))
 
 
 class Watch:

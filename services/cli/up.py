@@ -104,6 +104,7 @@ class _Up:
         if system.certificate is not None:
             self._run_directory.note("certificate", str(system.certificate))
         self._run_directory.note("postgres", owner.postgres)
+        self._run_directory.note("amqp", owner.amqp)
         return await asyncio.to_thread(demo_link, system.url, owner.postgres, self._run_directory.secrets)
 
     def _system(self) -> System:
