@@ -1,0 +1,243 @@
+"""Moving: what nobody carries any more is brought to life elsewhere, once, whoever sees it first."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from contracts.create_meeting import AllocateRouter
+from contracts.failure import MediaServerUnavailable
+from contracts.ids import MeetingId
+from contracts.meeting import Direction
+from contracts.recreate_transport import RecreateTransport
+from services.kendra.moving import Pauses
+from services.testing.session import Broker, Cache, Database
+from tests.eventually import eventually
+from tests.services.kendra_peers import TENANT, FakeServer, Stage, elapsed, holder, named, staged
+
+LEASE = 1.0
+"""Seconds; kendra believes that it is over after as long."""
+
+
+@pytest.fixture
+async def stage(postgres: Database, rabbitmq: Broker, redis: Cache) -> AsyncIterator[Stage]:
+    async with staged(postgres, rabbitmq, redis) as opened:
+        yield opened
+
+
+async def types(stage: Stage, meeting: str = "standup") -> list[str]:
+    return [type for _, type in await stage.events(meeting)]
+
+
+async def carried(stage: Stage, by: str | None = None, number: int = 1) -> bool:
+    """Say whether so many meetings live on that server (None: on any), with their routers, on a boot that holds its lease."""
+    sql = """select count(*) from meetings m join allocations a using (tenant, meeting, epoch, server, boot)
+             join media_servers s using (server, boot) where s.renewed_at > now() and server = coalesce($1, server)"""
+    found = await stage.rows.fetchval(sql, by)
+    assert found == number, f"{found} of {number} are carried by {by}"
+    return True
+
+
+async def booted(stage: Stage, server: FakeServer) -> bool:
+    """Say whether that boot has a router."""
+    return bool(await stage.rows.fetchval("select count(*) from allocations where boot = $1", server.boot))
+
+
+async def unplaced(stage: Stage, number: int) -> bool:
+    """Say whether so many meetings wait for a place."""
+    sql = "select count(*) = $1 from meetings where server is null and ended_at is null"
+    return bool(await stage.rows.fetchval(sql, number))
+
+
+async def exact(stage: Stage) -> bool:
+    """Say whether each server is booked with what its meetings need, and no more than it has."""
+    sql = """select b.server, b.booked, b.capacity, coalesce(sum(m.participants * m.producers), 0) as needed
+             from bookings b left join meetings m on m.server = b.server group by b.server, b.booked, b.capacity"""
+    for row in await stage.rows.fetch(sql):
+        assert row["booked"] == row["needed"] <= row["capacity"], dict(row)
+    return True
+
+
+async def killed(server: FakeServer) -> None:
+    """Have a server die as with SIGKILL: its queue stays, nobody answers, its lease runs out."""
+    assert server.serving is not None
+    serving, server.serving = server.serving, None
+    await serving.stop(within=0.1)
+    await server.renew(0.0)
+
+
+async def test_a_dead_servers_meeting_runs_elsewhere_without_anybody_asking(stage: Stage) -> None:
+    await stage.kendra(lease=LEASE)
+    first = await stage.server("ms1")
+    await stage.create("standup")
+    await stage.join("standup", "asha")
+    second = await stage.server("ms2")
+    began = time.monotonic()
+    await killed(first)
+    await eventually(lambda: carried(stage, "ms2"))
+    print(f"moved {elapsed(began):.2f} s after the last renewal of a lease of {LEASE} s")
+    assert elapsed(began) < LEASE + 1.0
+    assert await types(stage) == ["MeetingCreated", "ParticipantJoined", "MeetingMoved"]
+    assert second.number_of(AllocateRouter) == 1
+    assert await exact(stage)
+
+
+async def test_two_kendras_move_fifty_meetings_once_each(stage: Stage) -> None:
+    for _ in range(2):
+        await stage.kendra(lease=LEASE)
+    first = await stage.server("ms1")
+    names = [f"m{number}" for number in range(50)]
+    await asyncio.gather(*(stage.create(name) for name in names))
+    for name in ("ms2", "ms3"):
+        await stage.server(name)
+    await killed(first)
+    await eventually(lambda: carried(stage, number=50))
+    assert await exact(stage)
+    moves = await stage.rows.fetch("select meeting, count(*) from events where type = 'MeetingMoved' group by meeting")
+    assert {row["meeting"]: row["count"] for row in moves} == dict.fromkeys(names, 1)
+    assert {row[0] for row in await stage.rows.fetch("select epoch from meetings")} == {2}
+    for name in names:
+        await stage.relayed(name)
+
+
+async def test_a_burst_fits_exactly_and_joins_are_answered_meanwhile(stage: Stage) -> None:
+    """200 meetings of 16 streams die with their server; there is room for 180."""
+    await stage.kendra(lease=LEASE)
+    first = await stage.server("ms1", capacity=200 * 16)
+    await asyncio.gather(*(stage.create(f"m{number}") for number in range(200)))
+    other = await stage.server("other", capacity=4)
+    await stage.create("elsewhere", participants=2, producers=2)
+    assert await carried(stage, other.name)
+    await stage.server("ms2", capacity=100 * 16 + 15)
+    await stage.server("ms3", capacity=80 * 16 + 15)
+    await killed(first)
+    began = time.monotonic()
+    waited: list[float] = []
+
+    async def joining() -> None:
+        for number in range(1_000):
+            asked = time.monotonic()
+            seat = await stage.join("elsewhere", "asha", str(number), actor=named("asha"))
+            waited.append(elapsed(asked))
+            assert seat.seat
+
+    joins = asyncio.create_task(joining())
+    await eventually(lambda: carried(stage, number=181), within=20)
+    took = elapsed(began) - LEASE
+    await eventually(lambda: unplaced(stage, 20), within=10)
+    joins.cancel()
+    print(f"180 of 200 moved in {took:.2f} s, the slowest of {len(waited)} joins meanwhile took {max(waited):.2f} s")
+    assert await exact(stage)
+    assert took < 10
+    assert waited
+    assert max(waited) < 4
+
+
+async def test_a_newer_boot_of_the_same_name_takes_its_meetings_over_at_once(stage: Stage) -> None:
+    await stage.kendra()
+    first = await stage.server("ms1")
+    await stage.create("standup")
+    asha = holder(await stage.join("standup", "asha"))
+    second = await stage.server("ms1")
+    await eventually(lambda: booted(stage, second), within=2.0)
+    assert await carried(stage, "ms1")
+    assert first.number_of(AllocateRouter) == second.number_of(AllocateRouter) == 1
+    assert (await stage.ask(RecreateTransport(direction=Direction.SEND), "standup", asha)).id
+    assert await types(stage) == ["MeetingCreated", "ParticipantJoined", "MeetingMoved"]
+    assert await stage.rows.fetchval("select count(*) from media_servers") == 1
+    assert await exact(stage)
+
+
+async def test_a_meeting_that_finds_no_room_waits_seated_and_runs_as_soon_as_there_is_some(stage: Stage) -> None:
+    for _ in range(2):
+        await stage.kendra(lease=LEASE)
+    first = await stage.server("ms1")
+    await stage.create("standup")
+    asha = holder(await stage.join("standup", "asha"))
+    await stage.create("nobody-here")
+    await killed(first)
+    await eventually(lambda: unplaced(stage, 2))
+    assert await stage.rows.fetchval("select booked from bookings where server = 'ms1'") == 0
+    decisions = await stage.rows.fetchval("select count(*) from placements")
+    with pytest.raises(MediaServerUnavailable):
+        await stage.ask(RecreateTransport(direction=Direction.SEND), "standup", asha)
+    await stage.server("ms2")
+    await eventually(lambda: carried(stage, "ms2"), within=LEASE + 1)
+    assert (await stage.ask(RecreateTransport(direction=Direction.SEND), "standup", asha)).id
+    assert await types(stage) == ["MeetingCreated", "ParticipantJoined", "MeetingUnplaced", "MeetingMoved"]
+    assert await types(stage, "nobody-here") == ["MeetingCreated", "MeetingUnplaced"]
+    assert await stage.rows.fetchval("select count(*) from placements") == decisions + 1, "waiting wrote decisions"
+    await stage.relayed("standup")
+
+
+async def test_a_meeting_whose_kendra_died_before_the_router_was_made_gets_it(stage: Stage) -> None:
+    server = await stage.server("ms1")
+    kendra = await stage.kendra()
+    await stage.create("standup")
+    await stage.join("standup", "asha")
+    place = await kendra.world.store.resolving.place(stage.call("standup"))
+    assert await kendra.world.store.meetings.move(place, {}, lost=place.router)
+    await stage.rows.execute("delete from allocations where epoch = 1")
+    await eventually(lambda: carried(stage, "ms1"))
+    assert server.number_of(AllocateRouter) == 2
+    assert await types(stage) == ["MeetingCreated", "ParticipantJoined", "MeetingMoved"]
+
+
+async def test_a_server_that_is_not_there_to_be_asked_keeps_its_meetings_while_its_lease_holds(stage: Stage) -> None:
+    await stage.kendra(lease=LEASE)
+    server = await stage.server("ms1")
+    await stage.server("ms2", cpu=0.9)
+    await stage.create("standup")
+    asha = holder(await stage.join("standup", "asha"))
+    await server.stop()
+    until = time.monotonic() + 2 * LEASE
+    while time.monotonic() < until:
+        with pytest.raises(MediaServerUnavailable):
+            await stage.ask(RecreateTransport(direction=Direction.SEND), "standup", asha)
+    assert await types(stage) == ["MeetingCreated", "ParticipantJoined"]
+
+
+async def test_a_server_that_was_only_cut_off_can_write_nothing_once_its_meeting_moved(stage: Stage) -> None:
+    await stage.kendra(lease=LEASE)
+    first = await stage.server("ms1")
+    await stage.create("standup")
+    await stage.server("ms2")
+    await first.renew(LEASE)
+    await eventually(lambda: carried(stage, "ms2"))
+    held = "select hold_allocation($1, 'standup', 1, $2, $3)"
+    with pytest.raises(asyncpg.PostgresError, match="at epoch 2, not 1"):
+        await stage.rows.execute(held, TENANT, first.name, first.boot)
+    with pytest.raises(asyncpg.PostgresError, match="at epoch 2, not 1"):
+        await stage.rows.execute("select append_event($1, 'standup', 1, 'ProducerCreated', '{}')", TENANT)
+    renewed = "update media_servers set renewed_at = now() where server = $1 and boot = $2 returning boot"
+    assert await stage.rows.fetchval(renewed, first.name, first.boot) is None, "it would not notice that it was buried"
+    assert await stage.rows.fetchval("select count(*) from allocations where epoch = 1") == 0
+
+
+async def test_a_kendra_that_did_not_watch_long_enough_moves_nothing(stage: Stage) -> None:
+    kendra = await stage.kendra(lease=3.0)
+    first = await stage.server("ms1")
+    await stage.server("ms2", cpu=0.9)
+    await stage.create("standup")
+    began = time.monotonic()
+    later = await stage.kendra(lease=3.0)
+    await kendra.stop()
+    await first.renew(3.0)
+    await eventually(lambda: carried(stage, "ms2"), within=8)
+    assert elapsed(began) > 2.9, "it believed rows that it had watched for less than a lease"
+    assert later.world.servers.read_at is not None
+
+
+def test_a_meeting_that_no_server_takes_is_let_be_longer_and_longer() -> None:
+    pauses, key, now, tried = Pauses(), (TENANT, MeetingId("standup")), 0.0, []
+    while now < 40:
+        if pauses.over(key, now):
+            tried.append(now)
+            pauses.failed(key, now)
+        pauses.tidy(now)
+        now += 0.5
+    assert tried == [0.0, 1.0, 3.0, 7.0, 15.0, 25.0, 35.0]
+    pauses.forget(key)
+    assert pauses.over(key, now)
