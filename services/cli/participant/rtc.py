@@ -4,7 +4,7 @@ Its private parts are touched here only. transport-cc is not offered: aiortc doe
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from aioice import Candidate
@@ -20,41 +20,19 @@ from aiortc import (
     RTCRtpReceiver,
     RTCRtpSender,
 )
-from aiortc.rtcrtpparameters import (
-    RTCRtcpFeedback,
-    RTCRtcpParameters,
-    RTCRtpCodecParameters,
-    RTCRtpDecodingParameters,
-    RTCRtpHeaderExtensionParameters,
-    RTCRtpReceiveParameters,
-    RTCRtpRtxParameters,
-    RTCRtpSendParameters,
-)
+from aiortc.rtcrtpparameters import RTCRtcpParameters, RTCRtpSendParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from pydantic import JsonValue
 
+from services.cli.participant.parameters import FEEDBACK, MID, codecs_of, extensions_of, receivable, receive_parameters
+
 JsonObject = dict[str, JsonValue]
-MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
-OURS = {"audio/opus", "video/vp8"}
-FEEDBACK = [{"type": "nack", "parameter": ""}, {"type": "nack", "parameter": "pli"}]
+
+__all__ = ["JsonObject", "NoAddress", "PeerTransport", "Sending", "own_addresses", "receivable"]
 
 
 class NoAddress(Exception):
     """This machine has no address but loopback, and aioice gathers no candidate there; give it one (`ip addr add … dev lo`)."""
-
-
-def receivable(router: Mapping[str, JsonValue]) -> JsonObject:
-    """Return what this participant can receive of a router's capabilities: opus, VP8 with RTX, the MID extension."""
-    codecs: list[JsonValue] = []
-    taken: set[JsonValue] = set()
-    for codec in cast(list[JsonObject], router["codecs"]):
-        mime, parameters = str(codec["mimeType"]).lower(), cast(JsonObject, codec.get("parameters") or {})
-        if mime in OURS or (mime == "video/rtx" and parameters.get("apt") in taken):
-            taken.add(codec["preferredPayloadType"])
-            feedback = FEEDBACK if mime == "video/vp8" else FEEDBACK[:1] if mime == "audio/opus" else []
-            codecs.append({**codec, "rtcpFeedback": cast(JsonValue, feedback)})
-    extensions = [one for one in cast(list[JsonObject], router["headerExtensions"]) if one["uri"] == MID]
-    return {"codecs": codecs, "headerExtensions": cast(JsonValue, extensions)}
 
 
 async def own_addresses() -> list[str]:
@@ -81,6 +59,13 @@ class PeerTransport:
         self._closed = False
         self._senders: list[RTCRtpSender] = []
         self._receivers: list[RTCRtpReceiver] = []
+        self.on_lost: Callable[[], None] = lambda: None
+        self._dtls.on("statechange", self._state_changed)
+
+    def _state_changed(self) -> None:
+        """Tell `on_lost` when the connection ended by itself: the SFU's goodbye, or no answer to checks for 30 s."""
+        if self.state in ("closed", "failed") and not self._closed:
+            self.on_lost()
 
     @property
     def dtls_parameters(self) -> JsonObject:
@@ -135,7 +120,7 @@ class PeerTransport:
         receiver = RTCRtpReceiver(kind, self._dtls)
         receiver._track = RemoteStreamTrack(kind=kind, id=str(consumer["id"]))
         self._receivers.append(receiver)
-        await receiver.receive(_receive_parameters(cast(JsonObject, consumer["rtpParameters"])))
+        await receiver.receive(receive_parameters(cast(JsonObject, consumer["rtpParameters"])))
         return receiver.track
 
     async def packets_received(self) -> int:
@@ -196,8 +181,8 @@ class Sending:
         parameters = self.parameters
         await self._sender.send(
             RTCRtpSendParameters(
-                codecs=_codecs(parameters),
-                headerExtensions=_extensions(parameters),
+                codecs=codecs_of(parameters),
+                headerExtensions=extensions_of(parameters),
                 muxId=self._mid,
                 rtcp=RTCRtcpParameters(cname=str(cast(JsonObject, parameters["rtcp"])["cname"])),
             )
@@ -219,48 +204,3 @@ def _candidate(one: Mapping[str, JsonValue]) -> Candidate:
         port=int(cast(int, one["port"])),
         type="host",
     )
-
-
-def _receive_parameters(parameters: Mapping[str, JsonValue]) -> RTCRtpReceiveParameters:
-    codecs = _codecs(parameters)
-    encodings = []
-    for one in cast(list[JsonObject], parameters["encodings"]):
-        rtx = cast(JsonObject | None, one.get("rtx"))
-        encodings.append(
-            RTCRtpDecodingParameters(
-                ssrc=cast(int, one["ssrc"]),
-                payloadType=cast(int, codecs[0].payloadType),
-                rtx=RTCRtpRtxParameters(ssrc=cast(int, rtx["ssrc"])) if rtx else None,
-            )
-        )
-    return RTCRtpReceiveParameters(
-        codecs=codecs,
-        encodings=encodings,
-        headerExtensions=_extensions(parameters),
-        muxId=str(parameters.get("mid", "")),
-        rtcp=RTCRtcpParameters(cname=str(cast(JsonObject, parameters.get("rtcp") or {}).get("cname", ""))),
-    )
-
-
-def _codecs(parameters: Mapping[str, JsonValue]) -> list[RTCRtpCodecParameters]:
-    return [
-        RTCRtpCodecParameters(
-            mimeType=str(one["mimeType"]),
-            clockRate=cast(int, one["clockRate"]),
-            channels=cast(int | None, one.get("channels")),
-            payloadType=cast(int, one["payloadType"]),
-            rtcpFeedback=[
-                RTCRtcpFeedback(type=str(each["type"]), parameter=str(each.get("parameter") or "") or None)
-                for each in cast(list[JsonObject], one.get("rtcpFeedback") or [])
-            ],
-            parameters=cast(dict[str, int | str | None], one.get("parameters") or {}),
-        )
-        for one in cast(list[JsonObject], parameters["codecs"])
-    ]
-
-
-def _extensions(parameters: Mapping[str, JsonValue]) -> list[RTCRtpHeaderExtensionParameters]:
-    return [
-        RTCRtpHeaderExtensionParameters(id=cast(int, one["id"]), uri=str(one["uri"]))
-        for one in cast(list[JsonObject], parameters.get("headerExtensions") or [])
-    ]
