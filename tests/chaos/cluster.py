@@ -1,0 +1,128 @@
+"""The cluster that chaos torments: durable services and every process twice, each started again when it dies."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from services.cli.stack.private import Service
+from services.cli.stack.process import Child
+from services.cli.stack.rundir import PROJECT
+from services.cli.stack.supervisor import Kept, Supervisor
+from services.cli.stack.system import Process
+from services.testing.session import first_free_directory
+from services.testing.system import System, running_system
+from tests.outages.private import OwnServices, frozen
+
+LEASE = 3.0
+SETTINGS = {
+    "gateway": {"DOORDARSHAN_RATE_LIMIT_KEY": "100000/second", "DOORDARSHAN_RATE_LIMIT_PARTICIPANT": "100000/second"},
+    "kendra": {"DOORDARSHAN_LEASE": str(LEASE), "DOORDARSHAN_SEAT_UNUSED": "15", "DOORDARSHAN_SEAT_LOST": "8"},
+    "media-server": {
+        "DOORDARSHAN_LEASE": str(LEASE),
+        "DOORDARSHAN_HEARTBEAT": "0.5",
+        "DOORDARSHAN_UNHEARD": "4",
+        "DOORDARSHAN_RECONCILE": "10",
+        "DOORDARSHAN_KEEP_ROUTER": "5",
+    },
+}
+_GRACE = 2.0
+"""How long after a gateway came back a connection may still fail that was made before."""
+
+
+@dataclass
+class Cluster:
+    """A running system, and the hands that break it. Names are those of its processes, and postgres, rabbitmq, redis."""
+
+    system: System
+    session: OwnServices
+    gateway_away: list[tuple[float, float]] = field(default_factory=list)
+    """Spans (monotonic) in which some gateway could not answer."""
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """Postgres, RabbitMQ and Redis by name."""
+        return {service.name: service for service in self.session.services.all}
+
+    def child(self, name: str) -> Child:
+        """Return what runs under a name."""
+        services = self.services
+        return services[name].child if name in services else self.system.running.children[name]
+
+    def names(self, kind: str) -> list[str]:
+        """Return the processes of a kind: gateway, kendra or media-server."""
+        return sorted(name for name in self.system.running.children if name.rpartition("-")[0] == kind)
+
+    async def kill(self, name: str) -> None:
+        """Kill with SIGKILL, and return when it was started again and is ready."""
+        child = self.child(name)
+        with self._noted(name):
+            dead = child.process
+            await child.kill()
+            await self._again(name, dead)
+
+    async def end(self, name: str) -> None:
+        """Ask a process to end (SIGTERM), and return when it was started again and is ready."""
+        child = self.child(name)
+        with self._noted(name):
+            dead = child.process
+            await child.stop(grace=15.0)
+            await self._again(name, dead)
+
+    async def freeze(self, name: str, seconds: float) -> None:
+        """Stop everything of a process for so long, as a machine that swaps does, then let it go on."""
+        pid = self.child(name).pid
+        assert pid is not None, f"{name} does not run"
+        with self._noted(name), frozen(pid):
+            await asyncio.sleep(seconds)
+
+    async def _again(self, name: str, dead: asyncio.subprocess.Process | None) -> None:
+        async with asyncio.timeout(40.0):
+            while self.child(name).process is dead or not self.child(name).running:
+                await asyncio.sleep(0.02)
+
+    def _noted(self, name: str) -> "_Away":
+        return _Away(self.gateway_away if name.startswith("gateway") else [])
+
+
+class _Away:
+    """Notes the span from entry to a little after the exit."""
+
+    def __init__(self, spans: list[tuple[float, float]]) -> None:
+        self._spans = spans
+
+    def __enter__(self) -> None:
+        self._spans.append((time.monotonic(), float("inf")))
+
+    def __exit__(self, *_: object) -> None:
+        since, _until = self._spans.pop()
+        self._spans.append((since, time.monotonic() + _GRACE))
+
+
+@asynccontextmanager
+async def running_cluster(routed: Callable[[Process], Process] = lambda process: process) -> AsyncIterator[Cluster]:
+    """Start it; stop it on the way out. `routed` may change how a process is started."""
+    run = first_free_directory(PROJECT / ".run" / "chaos")
+    session = OwnServices(run, durable=True, given={})
+    size = {"gateways": 2, "kendras": 2, "media_servers": 2}
+    try:
+        async with running_system(session, **size, settings=SETTINGS, routed=routed) as system:
+            cluster = Cluster(system, session)
+            keeping = asyncio.create_task(_supervisor(cluster).run())
+            try:
+                yield cluster
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+    finally:
+        await session.stop()
+        run.release()
+
+
+def _supervisor(cluster: Cluster) -> Supervisor:
+    running = cluster.system.running
+    kept = [Kept(child, partial(running.start, name)) for name, child in running.children.items()]
+    kept += [Kept(service.child, service.start) for service in cluster.services.values()]
+    return Supervisor(kept, lambda _name, _what: None)

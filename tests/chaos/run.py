@@ -1,0 +1,123 @@
+"""One run: people in a cluster, faults one after the other, what each cost, and everything that was wrong."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from services.cli.stack.system import Process
+from tests.chaos import history
+from tests.chaos.cluster import Cluster, running_cluster
+from tests.chaos.nemesis import FAULTS, Fault, order
+from tests.chaos.people import Crowd
+from tests.chaos.watching import Fences, at_rest, eventually_none, grown, logs, queues, watch_fences, weights
+
+_REST = 25.0
+"""How long after the last person left everything may take to be as it shall be, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One fault. `recovered`: seconds from its begin until everybody was well for good; None: they never were."""
+
+    kind: str
+    what: str
+    lasted: float
+    recovered: float | None
+
+
+@dataclass
+class Outcome:
+    """What a run showed."""
+
+    seed: int
+    seconds: float = 0.0
+    costs: list[Cost] = field(default_factory=list)
+    attempts: int = 0
+    calls: int = 0
+    """Orders (POST, DELETE) that were finished: acknowledged, or refused for good."""
+    people: int = 0
+    meetings: int = 0
+    frames: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def kinds(self) -> set[str]:
+        """Which kinds of faults there were."""
+        return {cost.kind for cost in self.costs}
+
+
+Told = Callable[[str], None]
+
+
+async def run(
+    seconds: float,
+    seed: int,
+    *,
+    kinds: Sequence[str] = tuple(FAULTS),
+    tell: Told = lambda _: None,
+    routed: Callable[[Process], Process] = lambda process: process,
+) -> Outcome:
+    """Torment a cluster of its own for so long; return what was seen. Raises nothing that the cluster did wrong."""
+    outcome = Outcome(seed)
+    chance = random.Random(seed)
+    async with running_cluster(routed) as cluster:
+        async with Crowd(cluster, random.Random(chance.random())) as crowd:
+            before = weights(cluster)
+            fences = Fences()
+            watching = asyncio.create_task(watch_fences(cluster, fences))
+            began = time.monotonic()
+            for fault in order(chance, kinds):
+                if time.monotonic() - began > seconds:
+                    break
+                cost = await _inflict(fault, cluster, crowd, chance)
+                outcome.costs.append(cost)
+                tell(described(cost))
+            outcome.seconds = time.monotonic() - began
+            await crowd.go_home()
+            watching.cancel()
+        await _judge(outcome, cluster, crowd)
+        outcome.wrong += fences.wrong
+        outcome.wrong += await eventually_none(partial(_weighed, before, cluster), 5.0)
+    return outcome
+
+
+async def _inflict(fault: Fault, cluster: Cluster, crowd: Crowd, chance: random.Random) -> Cost:
+    """Do it, and wait until everybody is well again, at most as long as the fault may take."""
+    began = time.monotonic()
+    what = await fault.inject(cluster, chance)
+    lasted = time.monotonic() - began
+    well = await crowd.well_again(within=fault.within)
+    await asyncio.sleep(chance.uniform(0.1, 0.5))
+    return Cost(fault.kind, what, lasted, None if well is None else max(0.0, well - began))
+
+
+async def _judge(outcome: Outcome, cluster: Cluster, crowd: Crowd) -> None:
+    outcome.people, outcome.frames = len(crowd.people), crowd.frames
+    outcome.meetings = len({person.meeting for person in crowd.people})
+    outcome.attempts, outcome.calls = len(crowd.attempts), crowd.calls
+    outcome.wrong += [
+        f"{cost.kind} ({cost.what}): nobody was well again" for cost in outcome.costs if cost.recovered is None
+    ]
+    outcome.wrong += crowd.wrong
+    outcome.wrong += await at_rest(cluster, _REST)
+    log = await logs(cluster)
+    outcome.wrong += history.answers(crowd.attempts, cluster.gateway_away)
+    outcome.wrong += history.one_reply_a_key(crowd.attempts)
+    outcome.wrong += history.effects(crowd.attempts, log)
+    outcome.wrong += history.sequences(log)
+    for reader, events in crowd.read.items():
+        outcome.wrong += history.read(reader, events, log)
+    outcome.wrong += await eventually_none(partial(queues, cluster), 5.0)
+
+
+async def _weighed(before: dict[str, object], cluster: Cluster) -> list[str]:
+    return grown(before, weights(cluster))
+
+
+def described(cost: Cost) -> str:
+    """Return a line about one fault."""
+    recovered = "never recovered" if cost.recovered is None else f"well after {cost.recovered:.1f} s"
+    return f"{cost.kind:24} {cost.what:28} lasted {cost.lasted:4.1f} s, {recovered}"

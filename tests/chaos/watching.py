@@ -1,0 +1,151 @@
+"""What is looked at while faults come and go, and after: invariants I4, I5 and I7 to I10 of the fault plan, from outside."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import aio_pika
+import psutil
+
+from tests.chaos.cluster import Cluster
+from tests.chaos.history import Logged
+from tests.truth import settled, tool
+from tests.truth.asking import Tool
+from tests.truth.seen import Key, Thing
+
+FENCED_WITHIN = 10.0
+"""How long after the fence reached its server nothing of an older epoch may be forwarded."""
+_EACH = 0.5
+_MORE_FILES = 12
+_MORE_MEMORY = 1.5
+
+
+@dataclass
+class Fences:
+    """I5: who still holds routers of an epoch that is over, and since when that was seen without a break."""
+
+    since: dict[Thing, float] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def saw(self, stale: set[Thing], asked: set[str], now: float) -> None:
+        """Take note of one look: what was stale on the servers that could be asked."""
+        for router in [one for one in self.since if one not in stale]:
+            del self.since[router]
+        for router in stale:
+            began = self.since.setdefault(router, now)
+            if router.server in asked and now - began > FENCED_WITHIN:
+                self.wrong.append(f"I5: router {router} still forwards {now - began:.0f} s after its epoch was over")
+                self.since[router] = float("inf")
+
+
+async def watch_fences(cluster: Cluster, fences: Fences) -> None:
+    """Look twice a second, for ever; while a service is away there is nothing to look at."""
+    while True:
+        try:
+            async with tool(cluster.system) as asker:
+                while True:
+                    stale, asked = await _stale(cluster, asker)
+                    fences.saw(stale, asked, time.monotonic())
+                    await asyncio.sleep(_EACH)
+        except Exception:
+            await asyncio.sleep(_EACH)
+
+
+async def _stale(cluster: Cluster, asker: Tool) -> tuple[set[Thing], set[str]]:
+    """Return the routers in memory that their meeting does not want (any more), and which servers said what they have."""
+    wanted = {
+        Key(row["tenant"], row["meeting"]): row
+        for row in await cluster.system.postgres.fetch(
+            "select tenant, meeting, epoch, server, boot, kept_epoch, kept_server, kept_boot,"
+            " keep_until > clock_timestamp() as kept from meetings"
+        )
+    }
+    stale: set[Thing] = set()
+    asked: set[str] = set()
+    for boot in await cluster.system.postgres.fetch("select server, boot from media_servers"):
+        try:
+            queue = f"media.{boot['server']}.{boot['boot']}.commands"
+            answer = await asker.ask(queue, "ListLive", {}, within=1.0)
+        except TimeoutError:
+            continue
+        asked.add(boot["server"])
+        for router in answer.body.get("routers", ()):
+            key = Key(router["tenant"], router["meetingId"])
+            thing = Thing(router["routerId"], key, router["epoch"], boot["server"], boot["boot"])
+            row = wanted.get(key)
+            now = row and (row["epoch"], row["server"], row["boot"])
+            kept = row and row["kept"] and (row["kept_epoch"], row["kept_server"], row["kept_boot"])
+            if (thing.epoch, thing.server, thing.boot) not in {now, kept}:
+                stale.add(thing)
+    return stale, asked
+
+
+async def at_rest(cluster: Cluster, within: float) -> list[str]:
+    """Return what does not hold once everybody is gone and nothing is broken (I2, I4, I7, I10, bookings)."""
+    try:
+        await settled(cluster.system, within=within)
+    except AssertionError as differences:
+        return [f"at rest: {line}" for line in str(differences).splitlines()]
+    return []
+
+
+async def logs(cluster: Cluster) -> list[Logged]:
+    """Return every event of every meeting."""
+    rows = await cluster.system.postgres.fetch(
+        'select meeting, sequence, epoch, type, "to", body::text as body from events order by meeting, sequence'
+    )
+    return [Logged.read(row) for row in rows]
+
+
+async def queues(cluster: Cluster) -> list[str]:
+    """Return the shared queues that are not empty (I8)."""
+    wrong = []
+    async with await aio_pika.connect(cluster.system.amqp_url) as connection:
+        channel = await connection.channel()
+        for name in ("kendra.commands", "dead"):
+            left = (await channel.declare_queue(name, passive=True)).declaration_result.message_count
+            if left:
+                wrong.append(f"I8: {left} messages are left in {name}")
+    return wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a process holds."""
+
+    files: int
+    threads: int
+    memory: int
+
+
+def weights(cluster: Cluster) -> dict[str, Weight]:
+    """Weigh each process of the system."""
+    found = {}
+    for name, child in cluster.system.running.children.items():
+        if child.pid is not None:
+            process = psutil.Process(child.pid)
+            found[name] = Weight(process.num_fds(), process.num_threads(), process.memory_info().rss)
+    return found
+
+
+def grown(before: dict[str, Weight], after: dict[str, Weight]) -> list[str]:
+    """Return the processes that hold much more than at the start (I9)."""
+    wrong = []
+    for name, was in before.items():
+        now = after.get(name)
+        if now is None:
+            wrong.append(f"I9: {name} does not run")
+        elif now.files > was.files + _MORE_FILES or now.threads > was.threads + _MORE_FILES:
+            wrong.append(f"I9: {name} held {was} at the start and holds {now}")
+        elif now.memory > was.memory * _MORE_MEMORY:
+            wrong.append(f"I9: {name} grew from {was.memory >> 20} to {now.memory >> 20} MiB")
+    return wrong
+
+
+async def eventually_none(look: Callable[[], Awaitable[list[str]]], within: float) -> list[str]:
+    """Return what is wrong after a while, or nothing as soon as nothing is."""
+    until = time.monotonic() + within
+    while (wrong := await look()) and time.monotonic() < until:
+        await asyncio.sleep(0.2)
+    return wrong
