@@ -10,7 +10,7 @@ from contracts.end_meeting import EndMeeting
 from contracts.follow_events import FollowEvents
 from contracts.join_meeting import JoinMeeting
 from contracts.leave_meeting import KickParticipant, LeaveMeeting
-from contracts.live import LiveEvents, RelayEvents
+from contracts.live import LiveEvents, RelayEvents, RoutersLost
 from contracts.producers import CloseProducer, ListProducers, PauseProducer, ResumeProducer
 from contracts.recreate_transport import RecreateTransport
 from contracts.servers import DrainServer, ListServers, UndrainServer
@@ -26,6 +26,7 @@ from services.kendra.flows.follow_events import follow_events, live_events, rela
 from services.kendra.flows.join_meeting import join_meeting
 from services.kendra.flows.leave_meeting import kick_participant, leave_meeting
 from services.kendra.flows.recreate_transport import recreate_transport
+from services.kendra.flows.routers_lost import routers_lost
 from services.kendra.flows.servers import drain_server, list_servers, undrain_server
 from services.kendra.granted import SEAT, granted
 
@@ -61,4 +62,5 @@ HANDLERS: Handlers = {
     UndrainServer: granted(undrain_server, Grant.OPERATOR),
     RelayEvents: relay_events,
     LiveEvents: live_events,
+    RoutersLost: routers_lost,
 }

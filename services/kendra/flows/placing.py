@@ -1,7 +1,7 @@
 """Bringing a meeting to life: what create and join do until its router exists, or no media server is left."""
 
 from contracts.failure import DeadlineExceeded, MediaServerUnavailable
-from contracts.ids import MediaServerId
+from contracts.ids import MediaServerId, RouterId
 from services.bus import Call
 from services.kendra.metrics import MOVED
 from services.kendra.place import Place
@@ -45,12 +45,25 @@ async def settled(
 
 
 async def moved(
-    place: Place, refused: dict[MediaServerId, str], call: Call, world: World, *, bury: bool = False
+    place: Place,
+    refused: dict[MediaServerId, str],
+    call: Call,
+    world: World,
+    *,
+    bury: bool = False,
+    lost: RouterId | None = None,
 ) -> Place:
-    """Have the meeting wanted elsewhere; a dead boot's rows are cleared first, for its router keeps a meeting in place."""
+    """Have the meeting wanted elsewhere, or unplaced and NoCapacity raised; its clients are told either way.
+
+    A router keeps a meeting in place: the rows of a dead boot are cleared first (`bury`), one that died with its worker is `lost`.
+    """
     if bury and place.server is not None and place.boot is not None:
         await world.store.servers.bury(place.server, place.boot)
-    if await world.store.meetings.move(place, refused):
-        MOVED.labels("unplaced" if place.server is None else "dead" if bury else "refused").inc()
-    world.events.start(call)
+    try:
+        if await world.store.meetings.move(place, refused, lost=lost):
+            MOVED.labels(
+                "lost" if lost else "unplaced" if place.server is None else "dead" if bury else "refused"
+            ).inc()
+    finally:
+        world.events.start(call)
     return await world.store.resolving.place(call)
