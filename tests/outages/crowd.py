@@ -1,0 +1,102 @@
+"""A crowd without media: seats with a send transport each, from which producers are made as fast as they are asked for."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from services.testing.system import System
+from tests.flows.people import opus
+from tests.outages.calls import Answer, Caller, Order
+from tests.outages.reading import Reader, reading
+
+MEETINGS, SEATS, MOST_PRODUCERS = 5, 5, 500
+"""Meetings of a crowd, seats in each, producers that a meeting may have."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Somebody who may produce."""
+
+    meeting: str
+    name: str
+    token: str
+    transport: str
+
+
+class Crowd:
+    """Seats in several meetings."""
+
+    def __init__(self, system: System, caller: Caller) -> None:
+        self._system, self._caller = system, caller
+        self._ssrc = itertools.count(100_000)
+        self.meetings: list[str] = []
+        self.seats: list[Seat] = []
+
+    async def gather(
+        self,
+        meetings: int = MEETINGS,
+        seats: int = SEATS,
+        *,
+        producers: int = MOST_PRODUCERS,
+        capacity: int | None = None,
+    ) -> None:
+        """Create the meetings and seat everybody with a send transport; `capacity`: participants that a meeting may have."""
+        admin = self._system.token()
+        self.meetings = [f"crowd-{uuid4().hex[:8]}" for _ in range(meetings)]
+        size = {"participants": capacity or seats, "producers": producers}
+        await self._caller.all_done(
+            Order("/v1/meetings", admin, {"meetingId": one, "capacity": size}) for one in self.meetings
+        )
+        places = [(meeting, f"p{number}") for meeting in self.meetings for number in range(seats)]
+        self.seats = await asyncio.gather(*(self._seat(admin, *place) for place in places))
+
+    async def _seat(self, admin: str, meeting: str, name: str) -> Seat:
+        body = {"participantId": name, "instanceId": f"{name}-1"}
+        joined = await self._caller.until_done(Order(f"/v1/meetings/{meeting}/join", admin, body))
+        token = str(joined.body["participantToken"])
+        path = f"/v1/meetings/{meeting}/participants/{name}/transports"
+        transport = await self._caller.until_done(Order(path, token, {"direction": "send"}))
+        return Seat(meeting, name, token, str(transport.body["id"]))
+
+    def produce(self, seat: Seat) -> Order:
+        """Return the order for one more producer of somebody."""
+        body = {"transportId": seat.transport, "kind": "audio", "rtpParameters": opus(next(self._ssrc))}
+        return Order(f"/v1/meetings/{seat.meeting}/participants/{seat.name}/producers", seat.token, body)
+
+    def orders(self, number: int) -> list[Order]:
+        """Return orders for so many producers, of everybody in turn."""
+        return [self.produce(seat) for seat in itertools.islice(itertools.cycle(self.seats), number)]
+
+    def probes(self, seat: Seat | None = None) -> Iterator[Order]:
+        """Return endless orders for producers: to see when the service is back."""
+        return (self.produce(seat or self.seats[0]) for _ in itertools.count())
+
+    def read(self) -> AbstractAsyncContextManager[Reader]:
+        """Have the first meeting's events read while inside."""
+        return reading(self._system.urls, self.meetings[0], self._system.token())
+
+    async def head(self, meeting: str) -> int:
+        """Return the number of the meeting's last event."""
+        head = await self._system.postgres.fetchval("select head from event_heads where meeting = $1", meeting)
+        assert isinstance(head, int)
+        return head
+
+    async def agree(self, made: list[Answer], orders: list[Order]) -> None:
+        """Assert that each order made one producer: one answer, one row, one event."""
+        ids = [str(answer.body["id"]) for answer in made]
+        assert len(set(ids)) == len(orders)
+        rows = await self._system.postgres.fetch("select id from producers where id = any($1)", ids)
+        assert {row["id"] for row in rows} == set(ids)
+        told = await self._system.postgres.fetch(
+            "select body ->> 'producerId' as id from events where type = 'ProducerCreated' and meeting = any($1)",
+            self.meetings,
+        )
+        assert sorted(row["id"] for row in told if row["id"] in set(ids)) == sorted(ids)
+
+    async def go(self) -> None:
+        """End the meetings."""
+        ends = (Order(f"/v1/meetings/{one}", self._system.token(), {}, "DELETE") for one in self.meetings)
+        await self._caller.all_done(ends)
