@@ -35,7 +35,7 @@ format:
 	$(BIN)/ruff check --fix
 
 docs:
-	$(BIN)/python -m services.bus.document
+	$(BIN)/python -m services.describe
 
 bench:
 	@$(PYTHON3) scripts/install.py up

@@ -34,10 +34,10 @@ Shapes = Mapping[str, JsonValue]
 
 def document() -> str:
     """Return the page."""
-    asked = {command: command.reply_type() for command in _all(Command)}
-    notices = _all(Notice)
+    asked = {command: command.reply_type() for command in all_of(Command)}
+    notices = all_of(Notice)
     models: list[type[Message]] = [*asked, *asked.values(), *notices, *EVENTS.values(), Envelope, Handled, Failure]
-    shapes = _shapes(models)
+    shapes = shapes_of(models)
     shared = sorted(shapes.keys() - {model.__name__ for model in models})
     parts = {
         "version": str(CONTRACT_VERSION),
@@ -56,7 +56,7 @@ def document() -> str:
     return page
 
 
-def _all(base: type[M]) -> list[type[M]]:
+def all_of(base: type[M]) -> list[type[M]]:
     """Return every message of that sort that a contract declares, a flow's together."""
     for module in pkgutil.iter_modules(contracts.__path__):
         importlib.import_module(f"contracts.{module.name}")
@@ -70,8 +70,9 @@ def _all(base: type[M]) -> list[type[M]]:
     return sorted(found, key=lambda kind: (kind.__module__, kind.__name__))
 
 
-def _shapes(models: Iterable[type[Message]]) -> Shapes:
-    _, schema = models_json_schema([(model, "validation") for model in dict.fromkeys(models)], ref_template=_REF)
+def shapes_of(models: Iterable[type[Message]], ref: str = _REF) -> Shapes:
+    """Return the JSON schema of every model and of what they are made of, by name."""
+    _, schema = models_json_schema([(model, "validation") for model in dict.fromkeys(models)], ref_template=ref)
     definitions: Shapes = schema["$defs"]
     return definitions
 
@@ -126,7 +127,7 @@ def _said(message: type[Message]) -> str:
 
 
 def _block(schema: JsonValue) -> str:
-    return f"```json\n{_written(_plain(schema))}\n```"
+    return f"```json\n{_written(plain(schema))}\n```"
 
 
 def _written(value: JsonValue, depth: int = 0) -> str:
@@ -139,15 +140,15 @@ def _written(value: JsonValue, depth: int = 0) -> str:
     return "{\n" + ",\n".join(fields) + "\n" + "  " * depth + "}"
 
 
-def _plain(schema: JsonValue, *, names: bool = False) -> JsonValue:
+def plain(schema: JsonValue, *, names: bool = False) -> JsonValue:
     """Return a schema without what only repeats its names and what was said above it; `names` when the keys are field names."""
     if isinstance(schema, list):
-        return [_plain(inner) for inner in schema]
+        return [plain(inner) for inner in schema]
     if not isinstance(schema, dict):
         return schema
     dropped = set() if names else {"title", "description"}
     return {
-        key: _plain(value, names=key == "properties" and not names)
+        key: plain(value, names=key == "properties" and not names)
         for key, value in schema.items()
         if key not in dropped
     }
