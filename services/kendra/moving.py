@@ -21,7 +21,7 @@ from services.kendra import placement
 from services.kendra.flows.placing import live
 from services.kendra.place import Lease, Place
 from services.kendra.placement import Request
-from services.kendra.store.moving import NotCarried
+from services.kendra.store.moving import Found
 from services.kendra.world import World
 
 log = structlog.stdlib.get_logger("moving")
@@ -107,12 +107,12 @@ class Mover:
             return self._every if over is None else min(self._every, max(over, 0.0) + _SHORTEST)
         return self._every
 
-    def _dead(self, found: Sequence[NotCarried]) -> list[NotCarried]:
+    def _dead(self, found: Sequence[Found]) -> list[Found]:
         """Return the placed meetings that are surely not carried; a lease that only looks over proves nothing."""
         placed = (one for one in found if one.place.server is not None)
         return [one for one in placed if one.place.lease is Lease.HELD or self._world.servers.dead(one.place)]
 
-    async def _placeable(self, found: Sequence[NotCarried]) -> list[NotCarried]:
+    async def _placeable(self, found: Sequence[Found]) -> list[Found]:
         """Return the meetings without a place that some server has room for: trying the others would only write decisions."""
         unplaced = [one for one in found if one.place.server is None]
         if not unplaced:
@@ -120,11 +120,12 @@ class Mover:
         now, servers = await self._world.store.servers.candidates()
 
         def fits(place: Place) -> bool:
-            return bool(placement.rank(servers, Request(place.streams, self._lease), now).eligible)
+            request = Request(place.streams, self._lease, policy=self._world.store.meetings.policy)
+            return bool(placement.rank(servers, request, now).eligible)
 
         return [one for one in unplaced if fits(one.place)]
 
-    async def _move(self, one: NotCarried) -> None:
+    async def _move(self, one: Found) -> None:
         place = one.place
         try:
             async with self._slots:
@@ -141,5 +142,5 @@ class Mover:
         finally:
             del self._running[one.key]
 
-    def _failed(self, one: NotCarried) -> None:
+    def _failed(self, one: Found) -> None:
         self._pauses.failed(one.key, self._clock())

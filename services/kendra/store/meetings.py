@@ -20,6 +20,7 @@ from services.bus import NO_BODY, Call
 from services.kendra import placement
 from services.kendra.place import LeftBehind, Place
 from services.kendra.placement import Booking, Ranking, Request, Server
+from services.kendra.policy import DEFAULT, Policy
 from services.kendra.store.database import Connection, Database, NoRoom, Row
 from services.kendra.store.servers import ServerRows
 
@@ -55,10 +56,11 @@ class _Wanted:
 class Meetings:
     """What kendra wants of each meeting."""
 
-    def __init__(self, database: Database, servers: ServerRows, lease: float) -> None:
+    def __init__(self, database: Database, servers: ServerRows, lease: float, policy: Policy = DEFAULT) -> None:
         self._database = database
         self._servers = servers
         self._lease = lease
+        self.policy = policy
 
     async def create(self, call: Call, capacity: Capacity) -> bool:
         """Have the meeting wanted somewhere; return whether it was before this command.
@@ -66,7 +68,7 @@ class Meetings:
         Raises MeetingExists (it runs with other settings), NoCapacity, IdempotencyKeyReused, MeetingNotFound (this very command
         created it, and it ended since).
         """
-        request = Request(capacity.streams, self._lease)
+        request = Request(capacity.streams, self._lease, policy=self.policy)
         wanted = _Wanted(call.tenant, call.meeting, capacity, MeetingCreatedEvent.type)
 
         async def attempt(ranking: Ranking, now: datetime, on: Connection) -> bool:
@@ -134,7 +136,7 @@ class Meetings:
 
     def _request(self, place: Place, refused: Mapping[MediaServerId, str]) -> Request:
         held = None if place.server is None else (place.server, place.streams)
-        return Request(place.streams, self._lease, refused, held)
+        return Request(place.streams, self._lease, refused, held, self.policy)
 
     async def _looking(self, request: Request, attempt: Callable[[Ranking, datetime, Connection], Awaitable[T]]) -> T:
         """Look at the servers, then try in a transaction; look again when the two best filled up in between."""
