@@ -11,7 +11,8 @@ import structlog
 from contracts.events import ClosedBecause
 from contracts.failure import MeetingNotFound, StaleEpoch
 from services.media_server.lines import Key
-from services.media_server.registry import LiveTransport, Registry, Room
+from services.media_server.registry import Registry
+from services.media_server.room import LiveTransport, Room
 from services.media_server.store import Allocated, Store
 from sfu.transport import WebRtcTransport
 

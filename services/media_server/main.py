@@ -17,8 +17,7 @@ import uvloop
 from prometheus_client import REGISTRY
 
 from contracts.failure import KendraError
-from contracts.ids import WorkerId
-from contracts.live import RelayEvents
+from contracts.live import LostRouter, RelayEvents, RoutersLost
 from services import log as logs
 from services.admin import Admin
 from services.bus import KENDRA_COMMANDS, Bus, Call, Serving, media_commands
@@ -29,6 +28,7 @@ from services.media_server.flows.end_meeting import close_allocation
 from services.media_server.handlers import HANDLERS
 from services.media_server.lease import Lease
 from services.media_server.lines import Lines
+from services.media_server.losses import Losses
 from services.media_server.metrics import Live
 from services.media_server.once import Once
 from services.media_server.patience import started, written
@@ -36,14 +36,16 @@ from services.media_server.registry import Registry
 from services.media_server.reporting import Meter, Reporting
 from services.media_server.settings import Settings, new_boot
 from services.media_server.store import Allocated, Boots, Database, Store
+from services.media_server.workers import Reviving, die_by_signal, open_workers
 from services.media_server.world import World
-from sfu.worker import Worker, WorkerSettings
+from sfu.worker import Worker
 
 SERVICE = "media"
 PREFETCH = 2_000
 FORGET_EACH = 600.0
 LAST_WORDS = 5.0
 RELAY_WITHIN = 2.0
+LOST_WITHIN = 1.0
 
 log = structlog.stdlib.get_logger("media server")
 
@@ -62,7 +64,7 @@ class MediaServer:
         self._database = Database.open(settings.postgres_url, settings.name, self.boot)
         self._lease_database = Database.open(settings.postgres_url, settings.name, self.boot, connections=1)
         self._boots = Boots(self._database)
-        registry, store = Registry(), Store(self._database)
+        registry, store, holds = Registry(), Store(self._database), Lease(settings.lease, settings.unheard)
         self._debts = Debts(registry, store, self._lines, told=self._relay)
         self.world = World(
             server=settings.name,
@@ -73,9 +75,17 @@ class MediaServer:
             store=store,
             recorder=self._debts.recorder,
             closings=self._debts.closings,
-            once=Once(store, self._lines, self._debts.pay),
-            lease=Lease(settings.lease, settings.unheard),
+            once=Once(
+                store,
+                self._lines,
+                self._debts.pay,
+                may_answer=lambda: holds.must_hold(time.monotonic()),
+                stands=registry.room,
+            ),
+            lease=holds,
         )
+        self._losses = Losses(registry, tell=self._tell_lost)
+        self._reviving = Reviving(settings, workers, lost=self._worker_lost, give_up=self.give_up)
         self._reporting = Reporting(
             Boots(self._lease_database),
             self.world.lease,
@@ -87,8 +97,6 @@ class MediaServer:
         )
         checks = {"broker": self._can_be_asked, "lease": self._lease_holds}
         self.admin = Admin(settings.admin_port, checks, settings.admin_host)
-        for worker in workers:
-            worker.on_died = self._worker_died
 
     async def start(self) -> None:
         """Begin to serve; returns when the earlier boots are buried. Waits for broker and database as long as it takes."""
@@ -102,6 +110,7 @@ class MediaServer:
         self._spawn(self._reporting.keep())
         await written(partial(bury_earlier_boots, self._boots, self.settings.lease, self._relay))
         self._spawn(self._debts.keep_paying())
+        self._spawn(self._losses.keep_telling())
         self._spawn(self._keep_forgetting())
         log.info("media server runs", server=self.settings.name, boot=self.boot, address=self.settings.address)
 
@@ -114,6 +123,7 @@ class MediaServer:
                 await self._lines.drained()
         for worker in self.world.workers:
             await worker.close()
+        await self._reviving.stop()
         await self._cancel_tasks()
         with suppress(TimeoutError, KendraError):
             async with asyncio.timeout(LAST_WORDS):
@@ -146,9 +156,14 @@ class MediaServer:
             log.error("cannot start", error=str(error), exc_info=None if isinstance(error, OSError) else error)
             self.give_up()
 
-    def _worker_died(self, error: BaseException) -> None:
-        log.error("a worker died, and this server with it", error=repr(error))
-        self.give_up()
+    def _worker_lost(self, worker: Worker) -> None:
+        self.world.registry.lose_all(worker)
+        self._losses.tell_soon()
+
+    def _tell_lost(self, lost: RoutersLost, first: LostRouter) -> None:
+        if self._bus is not None:
+            call = Call.begin(first.tenant, first.meeting_id, LOST_WITHIN, epoch=first.epoch)
+            self._spawn(self._bus.tell(KENDRA_COMMANDS, lost, call, LOST_WITHIN))
 
     def _new_serving(self) -> Serving[World]:
         queue = media_commands(self.settings.name, self.boot)
@@ -195,22 +210,6 @@ class MediaServer:
             await asyncio.sleep(FORGET_EACH)
 
 
-async def open_workers(settings: Settings) -> list[Worker]:
-    """Return the workers, listening. Raises OSError when a port is taken."""
-    return [
-        await Worker.create(
-            WorkerSettings(
-                id=WorkerId(f"worker-{number}"),
-                listen_ip=settings.listen_ip,
-                port=settings.port_of(number),
-                announced_address=settings.announced_address or None,
-                plane=settings.plane,
-            )
-        )
-        for number in range(settings.workers)
-    ]
-
-
 async def serve(settings: Settings) -> int | str:
     """Run a media server until SIGTERM or SIGINT; return the exit code, or the line that says why it cannot run."""
     try:
@@ -222,6 +221,7 @@ async def serve(settings: Settings) -> int | str:
     server = MediaServer(settings, workers)
     logs.configure(SERVICE, f"{settings.name}.{server.boot}", settings.log)
     REGISTRY.register(Live(server.world.registry, server.world.workers))
+    die_by_signal(server.world.workers)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stopping.set)
     return await server.run()

@@ -1,7 +1,8 @@
 """One effect per command id: a repeat in flight joins the first, one that comes later gets the stored reply, byte for byte.
 
 The work runs in its line, in a task that no deadline cancels; only who waits is cancelled. A command whose turn comes after
-its deadline is dropped before any work. The same id with another body is refused.
+its deadline, or after the lease, is dropped before any work. The same id with another body is refused. A stored reply about a
+router that is no more is not given.
 """
 
 import asyncio
@@ -31,12 +32,24 @@ class _Flight:
 
 
 class Once:
-    """`pay_debts` brings a line's memory and rows together; it runs before each command."""
+    """`pay_debts` brings a line's memory and rows together; it runs before each command.
 
-    def __init__(self, store: Store, lines: Lines, pay_debts: Callable[[Key], Awaitable[None]]) -> None:
+    `may_answer` raises while the lease does not hold, `stands` when the router that a command means is no more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lines: Lines,
+        pay_debts: Callable[[Key], Awaitable[None]],
+        *,
+        may_answer: Callable[[], None],
+        stands: Callable[[Call], object],
+    ) -> None:
         self._store = store
         self._lines = lines
         self._pay_debts = pay_debts
+        self._may_answer, self._stands = may_answer, stands
         self._flights: dict[CommandId, _Flight] = {}
 
     async def __call__(self, call: Call, reply: type[R], work: Callable[[], Coroutine[None, None, R]]) -> R:
@@ -54,6 +67,7 @@ class Once:
         async def turn() -> Reply:
             if time.monotonic() > flight.deadline:
                 raise DeadlineExceeded("the command's turn came after its deadline; nothing was done")
+            self._may_answer()
             return await self._first_or_again(call, reply, work)
 
         seat = None if call.actor.seat is None else (call.actor.participant, call.actor.seat)
@@ -69,6 +83,7 @@ class Once:
             reached(Point.BEFORE_EFFECT)
             return await work()
         _same_body(handled.hash, call)
+        self._stands(call)
         return reply.model_validate_json(handled.reply)
 
 

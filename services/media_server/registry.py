@@ -1,214 +1,89 @@
-"""What is live: a room per meeting (its router with all that hangs from it), who owns what, and the fences.
+"""What is live: the rooms, and the fence of epochs. What died while its allocation stands is here too.
 
-Epochs and seats only grow: a command of another epoch than the room's is `stale_epoch`, one of a lower seat than was seen is
-`stale_instance`. What belongs to another participant, or to an older seat of the same one, is not found.
+Epochs only grow: a command of another epoch than the room's is `stale_epoch`.
 """
 
-from dataclasses import dataclass, field
-from uuid import uuid4
+from collections.abc import Callable
 
-from contracts.actor import Actor
-from contracts.events import ClosedBecause
-from contracts.failure import (
-    ConsumerNotFound,
-    InvalidRequest,
-    ProducerNotFound,
-    StaleEpoch,
-    StaleInstance,
-    TransportNotFound,
-)
-from contracts.ids import (
-    ConsumerId,
-    Epoch,
-    InstanceId,
-    MeetingId,
-    ParticipantId,
-    ProducerId,
-    Seat,
-    TenantId,
-    TransportId,
-)
-from contracts.join_meeting import RouterCapabilities
-from contracts.meeting import Direction
+from contracts.failure import MediaServerUnavailable, StaleEpoch
+from contracts.ids import Epoch, RouterId
+from contracts.live import LostRouter
 from services.bus.call import Call
 from services.media_server.lines import Key
-from sfu.consumer import Consumer
-from sfu.producer import Producer
-from sfu.router import Router
-from sfu.transport import WebRtcTransport
-
-
-def new_id() -> str:
-    """Return an id for something new; a repeat finds it in the stored reply."""
-    return str(uuid4())
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose something is."""
-
-    participant: ParticipantId
-    instance: InstanceId
-    seat: Seat
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LiveTransport:
-    media: WebRtcTransport
-    owner: Owner
-    direction: Direction
-
-    @property
-    def id(self) -> TransportId:
-        return self.media.id
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LiveProducer:
-    media: Producer
-    owner: Owner
-    transport: TransportId
-
-    @property
-    def id(self) -> ProducerId:
-        return self.media.id
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LiveConsumer:
-    media: Consumer
-    owner: Owner
-    transport: TransportId
-    producer: ProducerId
-
-    @property
-    def id(self) -> ConsumerId:
-        return self.media.id
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """What closes together, named by id: the roots that somebody decided on and all that hangs from them."""
-
-    because: ClosedBecause
-    transports: tuple[TransportId, ...] = ()
-    producers: tuple[ProducerId, ...] = ()
-    consumers: tuple[ConsumerId, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.transports or self.producers or self.consumers)
-
-
-@dataclass(slots=True, eq=False)
-class Room:
-    """A meeting's router at one epoch, and what hangs from it."""
-
-    tenant: TenantId
-    meeting: MeetingId
-    epoch: Epoch
-    router: Router
-    producer_limit: int
-    capabilities: RouterCapabilities
-    transports: dict[TransportId, LiveTransport] = field(default_factory=dict)
-    producers: dict[ProducerId, LiveProducer] = field(default_factory=dict)
-    consumers: dict[ConsumerId, LiveConsumer] = field(default_factory=dict)
-    lowest_seat: dict[ParticipantId, Seat] = field(default_factory=dict)
-    unwritten: list[Closing] = field(default_factory=list)
-
-    @property
-    def key(self) -> Key:
-        return (self.tenant, self.meeting)
-
-    def seated(self, actor: Actor) -> Owner:
-        """Return who asks. Raises StaleInstance for a lower seat than was seen, InvalidRequest when kendra did not say who."""
-        if actor.participant is None or actor.instance is None or actor.seat is None:
-            raise InvalidRequest("the envelope's actor needs participant, instance and seat")
-        if actor.seat < self.lowest_seat.get(actor.participant, 0):
-            raise StaleInstance
-        self.lowest_seat[actor.participant] = actor.seat
-        return Owner(actor.participant, actor.instance, actor.seat)
-
-    def refuse_below(self, participant: ParticipantId, seat: Seat) -> None:
-        """Accept nothing of the participant's lower seats any more, as long as the router lives."""
-        self.lowest_seat[participant] = max(seat, self.lowest_seat.get(participant, seat))
-
-    def transport(self, owner: Owner, id: TransportId) -> LiveTransport:
-        """Return the owner's transport. Raises TransportNotFound."""
-        found = self.transports.get(id)
-        if found is None or found.owner != owner:
-            raise TransportNotFound
-        return found
-
-    def receive_transport(self, owner: Owner) -> LiveTransport:
-        """Return the transport on which the owner receives. Raises TransportNotFound."""
-        for transport in self.transports.values():
-            if transport.owner == owner and transport.direction is Direction.RECV:
-                return transport
-        raise TransportNotFound("the participant has no receive transport; recreate it")
-
-    def producer(self, owner: Owner, id: ProducerId) -> LiveProducer:
-        """Return the owner's producer. Raises ProducerNotFound."""
-        found = self.producers.get(id)
-        if found is None or found.owner != owner:
-            raise ProducerNotFound
-        return found
-
-    def consumer(self, owner: Owner, id: ConsumerId) -> LiveConsumer:
-        """Return the owner's consumer. Raises ConsumerNotFound."""
-        found = self.consumers.get(id)
-        if found is None or found.owner != owner:
-            raise ConsumerNotFound
-        return found
-
-    def hanging_from(
-        self,
-        because: ClosedBecause,
-        *,
-        transports: tuple[TransportId, ...] = (),
-        producers: tuple[ProducerId, ...] = (),
-        consumers: tuple[ConsumerId, ...] = (),
-    ) -> Closing:
-        """Return these with all that closes when they do."""
-        gone_producers = tuple(p.id for p in self.producers.values() if p.id in producers or p.transport in transports)
-        gone_consumers = tuple(
-            c.id
-            for c in self.consumers.values()
-            if c.id in consumers or c.transport in transports or c.producer in gone_producers
-        )
-        return Closing(because, tuple(t for t in transports if t in self.transports), gone_producers, gone_consumers)
-
-    def close(self, closing: Closing) -> None:
-        """Close in memory. What is closed already stays so."""
-        gone: list[Consumer | Producer | WebRtcTransport] = []
-        gone += [self.consumers.pop(id).media for id in closing.consumers if id in self.consumers]
-        gone += [self.producers.pop(id).media for id in closing.producers if id in self.producers]
-        gone += [self.transports.pop(id).media for id in closing.transports if id in self.transports]
-        for media in gone:
-            if not media.closed:
-                media.close()
+from services.media_server.room import Room
+from sfu.worker import Worker
 
 
 class Registry:
-    """The rooms of this server, at most one a meeting."""
+    """The rooms of this server, at most one a meeting; routers being made; and routers that are gone while their allocations stand."""
 
     def __init__(self) -> None:
         self.rooms: dict[Key, Room] = {}
+        self.making: set[RouterId] = set()
+        self.lost: dict[Key, LostRouter] = {}
 
     def room(self, call: Call) -> Room:
-        """Return the room a command means. Raises StaleEpoch when this server has none of that epoch (any more)."""
+        """Return the room a command means.
+
+        Raises StaleEpoch when this server has none of that epoch (any more), MediaServerUnavailable when its router is lost: the
+        meeting is about to move.
+        """
+        self.must_not_be_lost(call)
         room = self.rooms.get((call.tenant, call.meeting))
-        if room is None or room.epoch != call.epoch:
+        if room is None or room.epoch != call.epoch or room.leaving:
             raise StaleEpoch
         return room
 
+    def must_not_be_lost(self, call: Call) -> None:
+        """Raise MediaServerUnavailable if the router of the call's epoch is lost."""
+        lost = self.lost.get((call.tenant, call.meeting))
+        if lost is not None and lost.epoch == call.epoch:
+            raise MediaServerUnavailable("the meeting's router was lost; the meeting is being moved")
+
+    def make(self, room: Room) -> tuple[Callable[[], None], Callable[[], None]]:
+        """Take note of a router that is being allocated; return what is to be called when it was, and when it was not."""
+        self.making.add(room.router.id)
+
+        def landed() -> None:
+            self.making.discard(room.router.id)
+            self.open(room)
+
+        def failed() -> None:
+            self.making.discard(room.router.id)
+            room.router.close()
+
+        return landed, failed
+
     def open(self, room: Room) -> None:
-        """Begin to serve a room; one of an older epoch closes."""
+        """Begin to serve a room; one of an older epoch closes. One whose worker died meanwhile is lost."""
         self.close(room.key, below=room.epoch)
         self.rooms[room.key] = room
+        if room.router.closed:
+            self.lose(room)
 
     def close(self, key: Key, *, below: int) -> None:
-        """Close the meeting's router in memory if its epoch is lower than `below`."""
+        """Close the meeting's router in memory if its epoch is lower than `below`, and forget that one was lost."""
+        lost = self.lost.get(key)
+        if lost is not None and lost.epoch < below:
+            del self.lost[key]
         room = self.rooms.get(key)
         if room is not None and room.epoch < below:
             del self.rooms[key]
             room.router.close()
+
+    def lose(self, room: Room) -> None:
+        """Close a router whose allocation stays; if the meeting has moved already, nobody misses it."""
+        del self.rooms[room.key]
+        room.router.close()
+        if not room.leaving:
+            self.miss(room.key, room.epoch, room.router.id)
+
+    def miss(self, key: Key, epoch: Epoch, router: RouterId) -> None:
+        """Take note that an allocation has no router."""
+        tenant, meeting = key
+        self.lost[key] = LostRouter(tenant=tenant, meeting_id=meeting, epoch=epoch, router_id=router)
+
+    def lose_all(self, worker: Worker) -> None:
+        """Lose every router of a worker."""
+        for room in [room for room in self.rooms.values() if room.router.worker is worker]:
+            self.lose(room)

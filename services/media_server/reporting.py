@@ -32,7 +32,7 @@ class Meter:
         """Return the load since the last reading."""
         at, busy, sent = self._read()
         elapsed = max(at - self._at, 1e-3)
-        cpu, egress = (busy - self._busy) / elapsed, (sent - self._sent) * 8 / elapsed
+        cpu, egress = (busy - self._busy) / elapsed, max(sent - self._sent, 0) * 8 / elapsed
         self._at, self._busy, self._sent = at, busy, sent
         streams = {worker.id: worker.load().streams for worker in self._workers}
         return Load(cpu=min(cpu, 1.0), egress=egress, streams=streams)

@@ -21,6 +21,7 @@ class World:
     server: MediaServerId
     boot: BootId
     workers: list[Worker]
+    """Those that run now."""
     ice_servers: list[IceServer]
     registry: Registry
     store: Store

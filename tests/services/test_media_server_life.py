@@ -99,16 +99,6 @@ async def test_the_metrics_count_what_is_in_memory(stage: Stage, server: MediaSe
     assert registry.get_sample_value("doordarshan_media_packets_sent_total") == 0
 
 
-async def test_a_worker_that_dies_ends_the_process_so_that_a_new_boot_begins(stage: Stage) -> None:
-    server = await stage.start()
-    on_died = server.world.workers[0].on_died
-    assert on_died
-    on_died(RuntimeError("the plane is gone"))
-    assert server.stopping.is_set()
-    assert server.failed
-    await server.stop()
-
-
 async def test_a_clean_stop_tells_the_meetings_and_leaves_no_row_and_no_queue(stage: Stage) -> None:
     server = await stage.start()
     meeting = await stage.meeting(server)

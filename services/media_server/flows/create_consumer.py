@@ -4,7 +4,7 @@ from contracts.create_consumer import ConsumerCreated, CreateConsumer
 from contracts.failure import ProducerNotFound, UnsupportedCodec
 from contracts.ids import ConsumerId
 from services.bus import Call
-from services.media_server.registry import Closing, LiveConsumer, Owner, Room, new_id
+from services.media_server.room import Closing, LiveConsumer, Owner, Room, new_id
 from services.media_server.world import World
 
 

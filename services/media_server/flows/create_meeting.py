@@ -1,20 +1,24 @@
 """Create meeting, the media server's part: a router on the least loaded worker, and the allocation in the rows."""
 
 from contracts.create_meeting import AllocateRouter, RouterAllocated
-from contracts.failure import StaleEpoch
+from contracts.failure import MediaServerUnavailable, StaleEpoch
 from contracts.ids import RouterId
 from contracts.join_meeting import RouterCapabilities
 from contracts.rtp import RtpCapabilities
 from services.bus import Call
-from services.media_server.registry import Room, new_id
+from services.media_server.room import Room, new_id
 from services.media_server.store import meant
 from services.media_server.world import World
 from sfu.worker import Worker
 
 
 async def allocate_router(order: AllocateRouter, call: Call, world: World) -> RouterAllocated:
-    """Make the meeting's router and write its allocation, if the meeting wants this boot at this epoch; else StaleEpoch."""
+    """Make the meeting's router and write its allocation, if the meeting wants this boot at this epoch; else StaleEpoch.
+
+    An epoch has one router: where it was lost, MediaServerUnavailable until the meeting has moved.
+    """
     epoch = meant(call).epoch
+    world.registry.must_not_be_lost(call)
     room = world.registry.rooms.get((call.tenant, call.meeting))
     if room is not None and room.epoch == epoch:
         return _allocated(room)
@@ -22,16 +26,17 @@ async def allocate_router(order: AllocateRouter, call: Call, world: World) -> Ro
         raise StaleEpoch
     room = _room(call, order, least_loaded(world.workers))
     allocated = _allocated(room)
-    async with world.recorder.allocating(
-        call, allocated, landed=lambda: world.registry.open(room), failed=room.router.close
-    ) as (record, producer_limit):
+    landed, failed = world.registry.make(room)
+    async with world.recorder.allocating(call, allocated, landed=landed, failed=failed) as (record, producer_limit):
         room.producer_limit = producer_limit
         await record.allocation(room)
     return allocated
 
 
 def least_loaded(workers: list[Worker]) -> Worker:
-    """Return the worker with the fewest streams; of equals the one with the fewest routers."""
+    """Return the worker with the fewest streams; of equals the one with the fewest routers. Raises MediaServerUnavailable."""
+    if not workers:
+        raise MediaServerUnavailable("no worker of this server runs just now")
     return min(workers, key=lambda worker: (worker.load().streams, len(worker.routers)))
 
 

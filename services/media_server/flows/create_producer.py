@@ -6,7 +6,7 @@ from contracts.failure import InvalidState, ProducerLimit
 from contracts.ids import ProducerId
 from contracts.meeting import Direction
 from services.bus import Call
-from services.media_server.registry import Closing, LiveProducer, Owner, Room, new_id
+from services.media_server.room import Closing, LiveProducer, Owner, Room, new_id
 from services.media_server.told import Told
 from services.media_server.world import World
 

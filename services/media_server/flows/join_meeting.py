@@ -3,7 +3,7 @@
 from contracts.ids import Seat, TransportId
 from contracts.join_meeting import CloseSeats, GetRouterCapabilities, RouterCapabilities, SeatsClosed
 from services.bus import Call
-from services.media_server.registry import Room
+from services.media_server.room import Room
 from services.media_server.world import World
 
 

@@ -2,7 +2,7 @@
 
 from contracts.live import ListLive, LiveListed, LiveRouter
 from services.bus import Call
-from services.media_server.registry import Room
+from services.media_server.room import Room
 from services.media_server.world import World
 
 

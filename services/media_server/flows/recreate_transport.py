@@ -3,7 +3,7 @@
 from contracts.ids import TransportId
 from contracts.recreate_transport import ReplaceTransports, TransportRecreated
 from services.bus import Call
-from services.media_server.registry import Closing, LiveTransport, Owner, Room, new_id
+from services.media_server.room import Closing, LiveTransport, Owner, Room, new_id
 from services.media_server.world import World
 
 

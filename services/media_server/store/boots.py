@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from contracts.events import ClosedBecause
 from contracts.ids import BootId, WorkerId
-from services.media_server.registry import Closing
+from services.media_server.room import Closing
 from services.media_server.store import sql
 from services.media_server.store.database import Database
 from services.media_server.store.record import Allocated, Record

@@ -10,7 +10,7 @@ from contracts.meeting import AppData, Direction
 from contracts.message import Reply
 from services.bus import Call
 from services.bus.envelope import as_json
-from services.media_server.registry import Closing, LiveConsumer, LiveProducer, LiveTransport, Owner, Room
+from services.media_server.room import Closing, LiveConsumer, LiveProducer, LiveTransport, Owner, Room
 from services.media_server.store import sql
 from services.media_server.told import Gone, GoneConsumer, GoneProducer, GoneTransport, Told
 
