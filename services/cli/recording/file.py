@@ -78,9 +78,11 @@ class Writer:
             raise self._full(error) from None
 
     def abandon(self) -> None:
-        """Let go of a file that cannot be written any more."""
+        """Let go of a file that cannot be written any more, or that nothing was recorded into: then it goes."""
         with suppress(OSError):
             self._file.close()
+        if self.lines <= 1 and self.path.is_file():
+            self.path.unlink()
 
     def _full(self, error: OSError) -> CannotRun:
         return CannotRun(f"cannot write {self.path} any more: {error.strerror}; it ends after about {self.lines} lines")

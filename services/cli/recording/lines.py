@@ -6,7 +6,7 @@ The first line is the header; a recorder that was stopped in order ends the file
 from datetime import datetime
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from contracts.ids import MeetingId, TenantId
 from contracts.message import CONTRACT_VERSION, Message
@@ -22,7 +22,7 @@ class Header(Message):
     contract_version: int = CONTRACT_VERSION
     begun: datetime
     tenant: TenantId | None = None
-    meetings: list[MeetingId] = []
+    meetings: list[MeetingId] = Field(default_factory=list)
 
 
 class Hole(Message):
@@ -67,7 +67,7 @@ class Footer(Message):
     meetings: int
     holes: int
     lost: int
-    unheard: list[str] = []
+    unheard: list[str] = Field(default_factory=list)
 
 
 Line = Header | Hole | Interruption | EndState | Footer
