@@ -40,6 +40,8 @@ class Cluster:
     session: OwnServices
     gateway_away: list[tuple[float, float]] = field(default_factory=list)
     """Spans (monotonic) in which some gateway could not answer."""
+    back: set[str] = field(default_factory=set)
+    """Who was started again and is ready."""
 
     @property
     def services(self) -> dict[str, Service]:
@@ -59,17 +61,17 @@ class Cluster:
         """Kill with SIGKILL, and return when it was started again and is ready."""
         child = self.child(name)
         with self._noted(name):
-            dead = child.process
+            self.back.discard(name)
             await child.kill()
-            await self._again(name, dead)
+            await self._again(name)
 
     async def end(self, name: str) -> None:
         """Ask a process to end (SIGTERM), and return when it was started again and is ready."""
         child = self.child(name)
         with self._noted(name):
-            dead = child.process
+            self.back.discard(name)
             await child.stop(grace=15.0)
-            await self._again(name, dead)
+            await self._again(name)
 
     async def freeze(self, name: str, seconds: float) -> None:
         """Stop everything of a process for so long, as a machine that swaps does, then let it go on."""
@@ -78,9 +80,14 @@ class Cluster:
         with self._noted(name), frozen(pid):
             await asyncio.sleep(seconds)
 
-    async def _again(self, name: str, dead: asyncio.subprocess.Process | None) -> None:
-        async with asyncio.timeout(40.0):
-            while self.child(name).process is dead or not self.child(name).running:
+    def changed(self, name: str, what: str) -> None:
+        """Hear from the supervisor what became of a process."""
+        if what.startswith("is ready again"):
+            self.back.add(name)
+
+    async def _again(self, name: str) -> None:
+        async with asyncio.timeout(60.0):
+            while name not in self.back:
                 await asyncio.sleep(0.02)
 
     def _noted(self, name: str) -> "_Away":
@@ -125,4 +132,4 @@ def _supervisor(cluster: Cluster) -> Supervisor:
     running = cluster.system.running
     kept = [Kept(child, partial(running.start, name)) for name, child in running.children.items()]
     kept += [Kept(service.child, service.start) for service in cluster.services.values()]
-    return Supervisor(kept, lambda _name, _what: None)
+    return Supervisor(kept, cluster.changed)

@@ -54,9 +54,10 @@ class Crowd:
             for name in ("stays", "comes"):
                 place = len(self.people)
                 signature = Signature((60 + 25 * place, 110, 140), 400 + 170 * place)
-                token = token_of(meeting=meeting, grants=["join", "produce", "consume"])
+                caller = f"{name}-{number + 1}"
+                token = token_of(meeting=meeting, grants=["join", "produce", "consume"], sub=caller)
                 kinds = ("audio", "video") if place == 0 else ("audio",)
-                self.people.append(Person(meeting, f"{name}-{number + 1}", signature, token, kinds))
+                self.people.append(Person(meeting, caller, signature, token, kinds))
         await asyncio.gather(*(self._come(person) for person in self.people[::2]))
         self._start(*(self._come_and_go(person) for person in self.people[1::2]))
         self._start(*(self._pulse(person) for person in self.people))

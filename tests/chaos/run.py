@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from services.cli.participant.api import ApiError
 from services.cli.stack.system import Process
 from tests.chaos import history
 from tests.chaos.cluster import Cluster, running_cluster
@@ -87,7 +88,11 @@ async def run(
 async def _inflict(fault: Fault, cluster: Cluster, crowd: Crowd, chance: random.Random) -> Cost:
     """Do it, and wait until everybody is well again, at most as long as the fault may take."""
     began = time.monotonic()
-    what = await fault.inject(cluster, chance)
+    try:
+        what = await fault.inject(cluster, chance)
+    except (TimeoutError, ApiError) as error:
+        crowd.wrong.append(f"{fault.kind} did not come to its end: {error!r}")
+        what = "?"
     lasted = time.monotonic() - began
     well = await crowd.well_again(within=fault.within)
     await asyncio.sleep(chance.uniform(0.1, 0.5))

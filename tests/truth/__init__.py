@@ -18,6 +18,7 @@ from tests.truth.process_logs import complaints
 from tests.truth.seen import NOUNS, Seen, look
 
 __all__ = [
+    "AWAY",
     "PARTS",
     "Answer",
     "Part",
@@ -35,7 +36,7 @@ __all__ = [
 
 Sets = dict[str, set[str]]
 
-_AWAY = (AMQPError, PostgresError, InterfaceError, RedisError, OSError, TimeoutError, RuntimeError)
+AWAY = (AMQPError, PostgresError, InterfaceError, RedisError, OSError, TimeoutError, RuntimeError)
 """What looking fails with while a service is away: then it is not settled yet."""
 _PAUSE = 0.05
 
@@ -74,7 +75,7 @@ async def agreed(
                             if not differences:
                                 return seen
                             await asyncio.sleep(_PAUSE)
-                except _AWAY as error:
+                except AWAY as error:
                     differences = [f"it cannot be looked at: {error!r}"]
                     await asyncio.sleep(_PAUSE)
     raise AssertionError("\n".join([f"not settled within {within} s:", *differences]))

@@ -1,0 +1,82 @@
+"""A service with one safeguard taken out, to see chaos notice: `python -m tests.chaos.sabotage <what> <service>`."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.cli.stack.process import Child
+from services.cli.stack.system import Process
+
+
+def no_fence() -> None:
+    """A media server that does not mind losing its lease, and closes nothing that moved away."""
+    from services.media_server.main import MediaServer
+    from services.media_server.reporting import Reporting
+    from services.media_server.store import NotRegistered
+
+    renew = Reporting.renew
+
+    async def careless(self: Reporting) -> None:
+        try:
+            await renew(self)
+        except NotRegistered:
+            self._lease.renewed(time.monotonic())
+
+    Reporting.renew = careless  # type: ignore[method-assign]
+    MediaServer._close_unwanted = lambda *_: None  # type: ignore[method-assign]
+
+
+def forgetful_relay() -> None:
+    """A kendra that takes every fourth run of events for sent without sending it."""
+    from services.kendra.events import Events
+    from services.kendra.store.log import Run
+
+    append, runs = Events._append_run, [0]
+
+    async def forgetful(self: Events, run: Run) -> int:
+        runs[0] += 1
+        return run.head if run.entries and runs[0] % 4 == 0 else await append(self, run)
+
+    Events._append_run = forgetful  # type: ignore[method-assign]
+
+
+@dataclass(frozen=True, slots=True)
+class Sabotaged(Process):
+    """A process that is started by way of this module."""
+
+    what: str
+
+    def child(self, logs: Path) -> Child:
+        """Return it as a child that can be started."""
+        child = Process.child(self, logs)
+        child.command = [sys.executable, "-m", "tests.chaos.sabotage", self.what, self.command]
+        return child
+
+
+WHAT: dict[str, tuple[str, Callable[[], None]]] = {
+    "no-fence": ("media-server", no_fence),
+    "forgetful-relay": ("kendra", forgetful_relay),
+}
+"""By name: the service it is done to, and what is done."""
+
+
+def sabotaged(what: str) -> Callable[[Process], Process]:
+    """Return what has every process of that service started with its safeguard taken out."""
+    service, _ = WHAT[what]
+
+    def routed(process: Process) -> Process:
+        if process.command != service:
+            return process
+        return Sabotaged(process.name, process.command, process.environment, process.ready, what)
+
+    return routed
+
+
+if __name__ == "__main__":
+    from services.cli.main import main
+
+    WHAT[sys.argv[1]][1]()
+    sys.argv = ["doordarshan", *sys.argv[2:]]
+    main()
