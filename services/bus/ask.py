@@ -64,12 +64,15 @@ class _Asking:
 
 
 class Bus:
-    """The asking half of the bus. `process` is unique among the running processes of a service."""
+    """The asking half of the bus. `process` is unique among the running processes of a service.
 
-    def __init__(self, url: str, service: str, process: str) -> None:
+    Its reply queue outlives it by `replies_kept` seconds, so that a lost connection loses no reply.
+    """
+
+    def __init__(self, url: str, service: str, process: str, *, replies_kept: float = queues.REPLIES_KEPT) -> None:
         self._url = url
         self._name = f"{service}.{process}"
-        self._replies = queues.replies(service, process)
+        self._replies = queues.replies(service, process, replies_kept)
         self._pending: dict[str, _Asking] = {}
         self._numbers = itertools.count(1)
         self._start_of_life = secrets.token_hex(4)

@@ -1,4 +1,4 @@
-"""The queue `dead`: what expired before anybody handled it is counted and dropped, everything else is kept, logged and counted.
+"""The queue `dead`: what expired before anybody handled it is counted and dropped, everything else is kept for a while, logged and counted.
 
 It is read in passes. What is kept goes back to its place, marked by the broker as redelivered, so that each message is logged once.
 """
@@ -6,6 +6,7 @@ It is read in passes. What is kept goes back to its place, marked by the broker 
 import asyncio
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
@@ -20,15 +21,20 @@ _EXPIRED = "expired"
 _MOST = 10_000
 """All that the queue can hold: what is kept stands before what came later, which must be seen all the same."""
 _PASS = 30.0
+WEEK = 7 * 86_400.0
 _SHARE = 0.05
 """The most of its time that a process spends on passes."""
 
 
 class DeadLetters:
-    """Looks through `dead` every `period` seconds. Several processes may: each message is in the hands of one."""
+    """Looks through `dead` every `period` seconds, and drops what is there for `kept` seconds.
 
-    def __init__(self, url: str, service: str, process: str, *, period: float = 10.0) -> None:
-        self._url, self._name, self._period = url, f"{service}.{process} dead letters", period
+    Several processes may: each message is in the hands of one.
+    """
+
+    def __init__(self, url: str, service: str, process: str, *, kept: float = WEEK, period: float = 10.0) -> None:
+        self._url, self._name = url, f"{service}.{process} dead letters"
+        self._kept, self._period = timedelta(seconds=kept), period
         self._connection: AbstractRobustConnection | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -66,7 +72,7 @@ class DeadLetters:
         await self._connection.ready()
         channel = await open_channel(self._connection, confirms=False)
         try:
-            kept = await _sort(await channel.get_queue(DEAD, ensure=False))
+            kept = await _sort(await channel.get_queue(DEAD, ensure=False), datetime.now(UTC) - self._kept)
             for message in kept:
                 await message.nack(requeue=True)
         finally:
@@ -75,7 +81,7 @@ class DeadLetters:
         return len(kept)
 
 
-async def _sort(queue: AbstractQueue) -> list[AbstractIncomingMessage]:
+async def _sort(queue: AbstractQueue, oldest: datetime) -> list[AbstractIncomingMessage]:
     kept: list[AbstractIncomingMessage] = []
     for _ in range(_MOST):
         message = await queue.get(fail=False)
@@ -89,8 +95,21 @@ async def _sort(queue: AbstractQueue) -> list[AbstractIncomingMessage]:
             continue
         if not message.redelivered:
             log.error("dead letter", reason=reason, **_what(message))
+        if _died_at(message) < oldest:
+            log.warning("a dead letter is dropped: it was kept for long", reason=reason, **_what(message))
+            await message.ack()
+            continue
         kept.append(message)
     return kept
+
+
+def _died_at(message: AbstractIncomingMessage) -> datetime:
+    """Return when the broker put the message here, by its clock; what somebody else put here has no time, and stays."""
+    match message.headers.get("x-death"):
+        case [{"time": datetime() as at}, *_]:
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
+        case _:
+            return datetime.max.replace(tzinfo=UTC)
 
 
 _REASONS = {_EXPIRED, "rejected", "maxlen", "delivery_limit"}

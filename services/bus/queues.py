@@ -17,6 +17,9 @@ KENDRA_COMMANDS = "kendra.commands"
 DEAD = "dead"
 WATCH = "watch"
 REPLY_PREFIX = "reply."
+COMMANDS_KEPT = 30.0
+REPLIES_KEPT = 60.0
+"""How long a queue of its own outlives a process, seconds, unless an operator says otherwise. The broker removes it."""
 
 Kind = Literal["classic", "quorum"]
 Argument = str | int
@@ -57,12 +60,12 @@ def kendra_commands(kind: Kind = "classic") -> QueueSpec:
     return QueueSpec(KENDRA_COMMANDS, kind, (("x-dead-letter-exchange", DEAD), *limit))
 
 
-def media_commands(server: MediaServerId, boot: BootId) -> QueueSpec:
-    """Return the queue of one boot of a media server: gone 30 s after its last consumer, and it refuses what it cannot hold."""
+def media_commands(server: MediaServerId, boot: BootId, kept: float = COMMANDS_KEPT) -> QueueSpec:
+    """Return the queue of one boot of a media server: gone `kept` seconds after its last consumer, and it refuses what it cannot hold."""
     return QueueSpec(
         media_queue(server, boot),
         extra=(
-            ("x-expires", 30_000),
+            ("x-expires", int(kept * 1000)),
             ("x-max-length", 10_000),
             ("x-overflow", "reject-publish"),
             ("x-dead-letter-exchange", DEAD),
@@ -70,9 +73,9 @@ def media_commands(server: MediaServerId, boot: BootId) -> QueueSpec:
     )
 
 
-def replies(service: str, process: str) -> QueueSpec:
-    """Return the queue in which a process gets its replies: it outlives a reconnect, and is gone 60 s after its consumer."""
-    return QueueSpec(f"{REPLY_PREFIX}{service}.{process}", extra=(("x-expires", 60_000),))
+def replies(service: str, process: str, kept: float = REPLIES_KEPT) -> QueueSpec:
+    """Return the queue in which a process gets its replies: it outlives a reconnect, and is gone `kept` seconds after its consumer."""
+    return QueueSpec(f"{REPLY_PREFIX}{service}.{process}", extra=(("x-expires", int(kept * 1000)),))
 
 
 def dead() -> QueueSpec:

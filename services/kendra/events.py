@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -33,8 +34,7 @@ log = structlog.stdlib.get_logger("relay")
 
 APPEND_RUN = (Path(__file__).parent / "append_run.lua").read_text()
 
-_MAXLEN = 10_000
-_DAY = 86_400
+_LOOK_BACK = 86_400.0
 _REMEMBERED = 10_000
 _AT_ONCE = 16
 _REDIS_SECONDS = 2.0
@@ -65,12 +65,23 @@ async def _in_time() -> AsyncIterator[None]:
         raise Unavailable(f"Redis: {error or type(error).__name__}") from error
 
 
-class Events:
-    """The relay of one process. `prefix` goes before every key of this deployment."""
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The meetings' streams: what goes before every key of this deployment, about how many events one has, and for how many
+    seconds it can be read after its meeting ended."""
 
-    def __init__(self, redis: "Redis", prefix: str, log: Log) -> None:
+    prefix: str
+    length: int
+    kept: float
+
+
+class Events:
+    """The relay of one process."""
+
+    def __init__(self, redis: "Redis", streams: Streams, log: Log) -> None:
         self._redis = redis
-        self._prefix = prefix
+        self._streams = streams
+        self._prefix = streams.prefix
         self._log = log
         self._append = redis.register_script(APPEND_RUN)
         self._running: dict[LogKey, asyncio.Task[bool]] = {}
@@ -116,8 +127,8 @@ class Events:
                 self._incarnation = seen
 
     def _since_whole(self, now: float) -> float:
-        """Return how far back there may be an event that Redis lacks, seconds; at first as far as events are kept."""
-        return _DAY if self._whole_at is None else min(_DAY, now - self._whole_at + _LATEST_COMMIT)
+        """Return how far back there may be an event that Redis lacks, seconds; at first a day."""
+        return _LOOK_BACK if self._whole_at is None else min(_LOOK_BACK, now - self._whole_at + _LATEST_COMMIT)
 
     async def keep_hints(self) -> None:
         """Write down how far Redis has which logs, so that no other kendra sends it again."""
@@ -190,8 +201,8 @@ class Events:
         )
         arguments: list[str | int] = [
             run.base,
-            _MAXLEN,
-            _DAY if run.ended else 0,
+            self._streams.length,
+            int(self._streams.kept) if run.ended else 0,
             *itertools.chain.from_iterable(pieces),
         ]
         reached(Point.BEFORE_XADD)

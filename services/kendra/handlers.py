@@ -10,7 +10,7 @@ from contracts.end_meeting import EndMeeting
 from contracts.follow_events import FollowEvents
 from contracts.join_meeting import JoinMeeting
 from contracts.leave_meeting import KickParticipant, LeaveMeeting
-from contracts.live import LiveEvents, RelayEvents, RoutersLost
+from contracts.live import LiveEvents, RelayEvents, RoutersLost, SeatsSeen
 from contracts.producers import CloseProducer, ListProducers, PauseProducer, ResumeProducer
 from contracts.recreate_transport import RecreateTransport
 from contracts.servers import DrainServer, ListServers, UndrainServer
@@ -27,6 +27,7 @@ from services.kendra.flows.join_meeting import join_meeting
 from services.kendra.flows.leave_meeting import kick_participant, leave_meeting
 from services.kendra.flows.recreate_transport import recreate_transport
 from services.kendra.flows.routers_lost import routers_lost
+from services.kendra.flows.seats_seen import seats_seen
 from services.kendra.flows.servers import drain_server, list_servers, undrain_server
 from services.kendra.granted import SEAT, granted
 
@@ -63,4 +64,5 @@ HANDLERS: Handlers = {
     RelayEvents: relay_events,
     LiveEvents: live_events,
     RoutersLost: routers_lost,
+    SeatsSeen: seats_seen,
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from contracts.events import (
     EVENTS,
@@ -77,9 +77,11 @@ class OutOfOrder(Exception):
 
 
 def event(type: str, body: str) -> Event | None:
-    """Return the event that an entry of the log carries; None for one of a newer version."""
-    known = EVENTS.get(type)
-    return None if known is None else known.model_validate_json(body)
+    """Return the event that an entry of the log carries; None for one that only another version can read."""
+    try:
+        return EVENTS[type].model_validate_json(body)
+    except (KeyError, ValidationError):
+        return None
 
 
 def as_json(meeting: Meeting) -> str:

@@ -1,11 +1,12 @@
 """The sweep: what nobody asked for but must happen. One kendra at a time, under an advisory lock that no transaction holds.
 
-* A seat without a transport is given up, a meeting without a participant ends, both after a while.
+* A seat that nobody uses is given up, a meeting without a participant ends, both after a while.
 * Closings that a media server has not confirmed are asked for again.
 * Boots of media servers that nobody heard of for long are buried: who sat there has no transport any more.
 * Rows past their time are deleted.
 What asks media servers does so side by side, so that a deaf one holds up nobody else. Each step may fail; the next round tries
-again. The relay has rounds of its own in every kendra, without a lock.
+again. The lock saves work and decides nothing: every step may be done twice, by a kendra that lost it too. The relay has rounds of its
+own in every kendra, without a lock.
 """
 
 import asyncio
@@ -24,26 +25,64 @@ from services.kendra.metrics import SWEPT
 from services.kendra.settings import Settings
 from services.kendra.store.cleaning import SeatKey
 from services.kendra.store.database import Database
+from services.kendra.store.forgetting import Kept
 from services.kendra.world import World
 
 log = structlog.stdlib.get_logger("sweep")
 
 LOCK = 0x_6B65_6E64
 _EVERY = 1.0
+_SEATS_PER_TIME = 10
+"""How often in the shortest time after which a seat is given up all of them are looked at: that look grows with the seats."""
 _FORGET_EVERY = 60.0
-_SILENT = 600.0
-"""A media server that renewed no lease for so long, seconds, and that no join or create had buried, is buried by the sweep."""
 _STEP = 5.0
+_ALWAYS = 365 * 86_400.0
+
+
+class Hearing:
+    """Since when this process takes what the queue has, without a break. Pure: `now` is monotonic."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def noted(self, hears: bool, now: float) -> None:
+        """Take note of one look."""
+        self._since = None if not hears else now if self._since is None else self._since
+
+    def seconds(self, now: float) -> float:
+        """Return for how long it has been so."""
+        return 0.0 if self._since is None else now - self._since
+
+
+class Cadence:
+    """When something is due again. Pure: `now` is monotonic."""
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._done_at = float("-inf")
+
+    def due(self, now: float) -> bool:
+        """Say whether it is time. A round comes a moment early or late."""
+        return now - self._done_at >= self._every - _EVERY / 2
+
+    def done(self, now: float) -> None:
+        """Take note that it was done."""
+        self._done_at = now
 
 
 class Sweep:
-    """The rounds of one process."""
+    """The rounds of one process. `hears` says whether it consumes commands: then it is told which seats are seen."""
 
-    def __init__(self, world: World, database: Database, settings: Settings) -> None:
+    def __init__(self, world: World, database: Database, settings: Settings, hears: Callable[[], bool]) -> None:
         self._world = world
         self._database = database
         self._settings = settings
-        self._forgot_at = float("-inf")
+        self._hears = hears
+        self._hearing = Hearing()
+        self._kept = Kept(settings.steps_kept, settings.placements_kept, settings.events_kept, settings.meetings_kept)
+        shortest = min(settings.seat_unused, settings.seat_lost, settings.seat_unseen)
+        self._seats = Cadence(shortest / _SEATS_PER_TIME)
+        self._forgetting = Cadence(_FORGET_EVERY)
 
     async def forever(self) -> None:
         """Relay what is left and sweep, each second; neither waits for the other."""
@@ -51,18 +90,31 @@ class Sweep:
 
     async def round(self) -> None:
         """Sweep once, unless another kendra does."""
-        async with self._database.alone(LOCK) as alone:
+        self._hearing.noted(self._hears(), time.monotonic())
+        async with self._database.alone(LOCK, self._settings.sweep_unheard) as alone:
             if alone:
                 for step in (self._ghosts, self._closings, self._empty, self._silent, self._forget):
                     await _logged(step.__name__.strip("_"), step())
 
     async def _ghosts(self) -> None:
-        found = await self._world.store.cleaning.ghosts(self._settings.seat_unused, self._settings.seat_lost)
+        now = time.monotonic()
+        if not self._seats.due(now):
+            return
+        unseen = self._unseen(now)
+        found = await self._world.store.cleaning.ghosts(self._settings.seat_unused, self._settings.seat_lost, unseen)
         for ghost in found:
             with suppress(KendraError):
-                if await self._world.store.seats.clear(ghost.tenant, ghost.meeting, ghost.participant, ghost.seat):
+                if await self._world.store.seats.clear(
+                    ghost.tenant, ghost.meeting, ghost.participant, ghost.seat, unseen
+                ):
                     SWEPT.labels("seat").inc()
                     self._world.events.start(_call(ghost.tenant, ghost.meeting))
+        self._seats.done(now)
+
+    def _unseen(self, now: float) -> float:
+        """Return how long nobody may have been seen in a seat. While nobody can tell us, nobody is missed."""
+        unseen = self._settings.seat_unseen
+        return unseen if self._hearing.seconds(now) >= unseen else _ALWAYS
 
     async def _closings(self) -> None:
         found = await self._world.store.cleaning.unconfirmed(self._settings.lease)
@@ -88,16 +140,18 @@ class Sweep:
                 await self._world.media.close_router(left_behind, call)
 
     async def _silent(self) -> None:
+        cleaning = self._world.store.cleaning
         if self._world.servers.settled():
-            for _ in range(await self._world.store.servers.forget(_SILENT)):
-                SWEPT.labels("server").inc()
+            SWEPT.labels("server").inc(await cleaning.bury_silent(self._settings.server_silent))
+            SWEPT.labels("booking").inc(await cleaning.forget_bookings(self._settings.server_forgotten))
 
     async def _forget(self) -> None:
-        if time.monotonic() - self._forgot_at < _FORGET_EVERY:
+        now = time.monotonic()
+        if not self._forgetting.due(now):
             return
-        kept = self._settings
-        if await self._world.store.cleaning.forget(kept.steps_kept, kept.placements_kept, kept.meetings_kept):
-            self._forgot_at = time.monotonic()
+        SWEPT.labels("orphan").inc(await self._world.store.cleaning.bury_orphans(self._settings.server_silent))
+        if await self._world.store.forgetting.everything(self._kept):
+            self._forgetting.done(now)
 
 
 def _call(tenant: TenantId, meeting: MeetingId) -> Call:

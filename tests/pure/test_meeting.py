@@ -85,6 +85,7 @@ def test_a_missing_event_is_noticed() -> None:
         fold(Meeting(), [*log(CREATED), *log(JOINED, start=3)])
 
 
-def test_an_event_of_a_newer_version_changes_nothing_but_the_number() -> None:
+def test_an_event_of_another_version_changes_nothing_but_the_number() -> None:
     assert event("SomethingNew", "{}") is None
+    assert event("MeetingMoved", "{}") is None
     assert fold(Meeting(), log(CREATED, ("SomethingNew", "{}"))).sequence == 2

@@ -39,10 +39,11 @@ from contracts.join_meeting import (
     RouterCapabilities,
     SeatsClosed,
 )
-from contracts.meeting import Capacity
+from contracts.meeting import Capacity, Direction
 from contracts.message import Command, Done, Message, Notice, Reply
-from contracts.recreate_transport import ReplaceTransports, TransportRecreated
-from contracts.rtp import DtlsParameters, IceParameters, RtpCapabilities
+from contracts.recreate_transport import RecreateTransport, ReplaceTransports, TransportRecreated
+from contracts.rtp import DtlsFingerprint, DtlsParameters, IceParameters, RtpCapabilities
+from contracts.transports import ConnectTransport
 from services.bus import KENDRA_COMMANDS, Bus, Call, Serving, media_commands
 from services.kendra.main import Kendra
 from services.kendra.settings import Settings
@@ -142,6 +143,12 @@ async def replace_transports(order: ReplaceTransports, call: Call, server: FakeS
     )
 
 
+async def connect_transport(order: ConnectTransport, call: Call, server: FakeServer) -> Done:
+    await server.take(order, call)
+    await server.rows.execute("update transports set connected = true where id = $1", order.transport_id)
+    return Done()
+
+
 async def create_producer(order: CreateProducer, call: Call, server: FakeServer) -> ProducerCreated:
     await server.take(order, call)
     body = json.dumps(
@@ -165,6 +172,7 @@ FAKE = {
     CloseSeats: close_seats,
     CloseRouter: close_router,
     ReplaceTransports: replace_transports,
+    ConnectTransport: connect_transport,
     CreateProducer: create_producer,
 }
 
@@ -241,6 +249,15 @@ class Stage:
         """Take a seat."""
         order = JoinMeeting(participant_id=ParticipantId(participant), instance_id=InstanceId(instance))
         return await self.ask(order, meeting, actor, **call)
+
+    async def transport(self, meeting: str, actor: Actor, *, connected: bool = True) -> TransportId:
+        """Make the participant's send transport anew, and connect it."""
+        made = await self.ask(RecreateTransport(direction=Direction.SEND), meeting, actor)
+        if connected:
+            fingerprints = [DtlsFingerprint(algorithm="sha-256", value="00:11")]
+            order = ConnectTransport(transport_id=made.id, dtls_parameters=DtlsParameters(fingerprints=fingerprints))
+            await self.ask(order, meeting, actor)
+        return made.id
 
     async def events(self, meeting: str) -> list[tuple[int, str]]:
         """Return the meeting's log: sequences and types."""

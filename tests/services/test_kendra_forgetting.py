@@ -9,11 +9,10 @@ import pytest
 
 from contracts.details import GetPlacement
 from contracts.join_meeting import CloseSeats
-from contracts.meeting import Direction
-from contracts.recreate_transport import RecreateTransport
 from services.kendra.servers import Servers
-from services.kendra.store import cleaning, database, log, servers
+from services.kendra.store import cleaning, database, forgetting, log, servers
 from services.kendra.store.cleaning import Cleaning, SeatKey
+from services.kendra.store.forgetting import Kept
 from services.kendra.store.servers import ServerRows
 from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
@@ -38,17 +37,17 @@ async def test_a_seat_that_got_a_transport_just_in_time_can_be_given_up_later(st
     assert asha.participant is not None
     assert asha.seat is not None
     seat = (TENANT, stage.call("standup").meeting, asha.participant, asha.seat)
-    await stage.ask(RecreateTransport(direction=Direction.SEND), "standup", asha)
-    assert not await kendra.world.store.seats.clear(*seat)
+    await stage.transport("standup", asha)
+    assert not await kendra.world.store.seats.clear(*seat, 0.0)
     await stage.rows.execute("delete from transports")
-    assert await kendra.world.store.seats.clear(*seat)
+    assert await kendra.world.store.seats.clear(*seat, 0.0)
 
 
 async def test_old_rows_are_forgotten_however_many_there_are(
     stage: Stage, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a statement may take bounds how many rows it can delete: a backlog must not outgrow it for ever."""
-    monkeypatch.setattr("services.kendra.store.cleaning.AT_ONCE", 250)
+    monkeypatch.setattr("services.kendra.store.forgetting.AT_ONCE", 250)
     kendra = await stage.kendra()
     await stage.create("standup")
     await stage.rows.execute(
@@ -59,14 +58,15 @@ async def test_old_rows_are_forgotten_however_many_there_are(
         select 'acme', 'old', 1, '{}', now() - interval '31 days' from generate_series(1, 1000);
         update event_heads set head = 1001;
         insert into events (tenant, meeting, sequence, epoch, type, body, at)
-        select 'acme', 'standup', number, 1, 'Old', '{}', now() - interval '25 hours' from generate_series(2, 1001) number;
+        select 'acme', 'standup', number, 1, 'Old', '{}', now() - interval '31 days' from generate_series(2, 1001) number;
         create function linger() returns trigger language plpgsql as $$ begin perform pg_sleep(0.004); return old; end $$;
         create trigger lingers before delete on steps for each row execute function linger();
         create trigger lingers before delete on placements for each row execute function linger();
         create trigger lingers before delete on events for each row execute function linger();
         """
     )
-    assert await kendra.world.store.cleaning.forget(86_400.0, 30 * 86_400.0, 30 * 86_400.0)
+    month = 30 * 86_400.0
+    assert await kendra.world.store.forgetting.everything(Kept(86_400.0, month, month, month))
     await stage.rows.execute("drop function linger cascade")
     assert await stage.rows.fetchval("select count(*) from steps where step = 'old'") == 0
     assert await stage.rows.fetchval("select count(*) from placements where meeting = 'old'") == 0
@@ -111,16 +111,21 @@ async def test_the_rounds_of_each_second_read_nothing_that_is_over(stage: Stage)
     rounds = {
         log.LEFT: (16.0, 1000),
         log.LIVE: (),
-        cleaning.NOTE_IDLE: (),
-        cleaning.NOTE_USED: (),
+        cleaning.NOTE_IDLE: (30.0,),
+        cleaning.NOTE_USED: (30.0,),
         cleaning.GHOSTS: (60.0, 20.0),
         cleaning.UNCONFIRMED: (5.0,),
         cleaning.EMPTY: (300.0,),
         servers.CANDIDATES: (),
-        cleaning.FORGET_STEPS: (86_400.0, 500),
-        cleaning.FORGET_SEATS: (86_400.0, 500),
-        cleaning.FORGET_EVENTS: (86_400.0, 500),
-        cleaning.FORGET_MEETINGS: (86_400.0, 500),
+        cleaning.SILENT: (600.0,),
+        cleaning.ORPHANS: (),
+        cleaning.NOTE_UNKNOWN: (),
+        cleaning.FORGET_BOOKINGS: (86_400.0,),
+        forgetting.FORGET_STEPS: (86_400.0, 500),
+        forgetting.FORGET_SEATS: (86_400.0, 500),
+        forgetting.FORGET_PLACEMENTS: (86_400.0, 500),
+        forgetting.OLD_EVENTS: (86_400.0, 500),
+        forgetting.FORGET_MEETINGS: (86_400.0, 500),
     }
     for sql, values in rounds.items():
         [plan] = json.loads(await stage.rows.fetchval(f"explain (analyze, format json) {sql}", *values))
@@ -137,7 +142,7 @@ async def test_a_lock_that_could_not_be_given_back_goes_with_its_connection(post
     rows = await database.connect(postgres.of["kendra"], 2)
 
     async def cut_off() -> None:
-        async with rows.alone(4711) as alone:
+        async with rows.alone(4711, 10.0) as alone:
             assert alone
             task = asyncio.current_task()
             assert task is not None
@@ -149,13 +154,13 @@ async def test_a_lock_that_could_not_be_given_back_goes_with_its_connection(post
     async def free() -> bool:
         other = await database.connect(postgres.of["kendra"], 2)
         try:
-            async with other.alone(4711) as alone:
+            async with other.alone(4711, 10.0) as alone:
                 return alone
         finally:
             await other.close()
 
     await eventually(free)
-    async with rows.alone(4711) as alone:
+    async with rows.alone(4711, 10.0) as alone:
         assert alone
     await rows.close()
 
@@ -194,7 +199,7 @@ async def test_who_sat_on_a_server_that_never_comes_back_is_given_up_and_the_boo
     gone, quiet = await stage.server("gone", capacity=64), await stage.server("quiet", capacity=16)
     await stage.create("standup")
     asha = holder(await stage.join("standup", "asha"))
-    await stage.ask(RecreateTransport(direction=Direction.SEND), "standup", asha)
+    await stage.transport("standup", asha)
     assert await stage.rows.fetchval("select server from meetings") == "gone"
     await gone.renew(ago=601.0)
     await quiet.renew(ago=590.0)

@@ -8,17 +8,15 @@ import pytest
 from contracts.end_meeting import CloseRouter, EndMeeting
 from contracts.failure import StaleInstance
 from contracts.join_meeting import CloseSeats
-from contracts.meeting import Direction
 from contracts.producers import ListProducers
-from contracts.recreate_transport import RecreateTransport
-from services.kendra.meeting import Meeting, event, fold
+from services.kendra.meeting import Meeting, event, fold, from_json
 from services.kendra.place import Lease, Place
 from services.kendra.servers import Watch
+from services.kendra.store.forgetting import Kept
 from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
 from tests.services.kendra_peers import FakeServer, Stage, holder, staged
 
-SEND = RecreateTransport(direction=Direction.SEND)
 SHORT = {"seat_unused": 1.0, "seat_lost": 0.5, "meeting_empty": 0.5}
 
 
@@ -43,7 +41,7 @@ async def test_a_seat_that_never_had_a_transport_is_given_up_and_one_that_has_on
     await stage.kendra(**SHORT | {"meeting_empty": 60.0})
     await stage.create("standup")
     ghost, asha = holder(await stage.join("standup", "ghost")), holder(await stage.join("standup", "asha"))
-    await stage.ask(SEND, "standup", asha)
+    await stage.transport("standup", asha)
 
     async def gone() -> bool:
         return (await types(stage))[-1] == "ParticipantLeft"
@@ -61,7 +59,7 @@ async def test_a_seat_whose_last_transport_closed_is_given_up_after_a_while(stag
     await stage.kendra(**SHORT)
     await stage.create("standup")
     asha = holder(await stage.join("standup", "asha"))
-    await stage.ask(SEND, "standup", asha)
+    await stage.transport("standup", asha)
     await stage.rows.execute("delete from transports")
     await eventually(lambda: _ended(stage), within=8.0)
     assert await types(stage) == ["MeetingCreated", "ParticipantJoined", "ParticipantLeft", "MeetingEnded"]
@@ -84,10 +82,12 @@ async def test_rows_past_their_time_go(stage: Stage, server: FakeServer) -> None
     first = await stage.kendra()
     await stage.create("standup")
     await stage.relayed("standup")
-    await first.world.store.cleaning.forget(0.0, 0.0, 0.0)
+    await first.world.store.forgetting.everything(Kept(0.0, 0.0, 0.0, 0.0))
     for table in ("steps", "placements", "events"):
         assert await stage.rows.fetchval(f"select count(*) from {table}") == 0  # noqa: S608
     assert await stage.rows.fetchval("select base from event_heads") == 1
+    kept = from_json(await stage.rows.fetchval("select state from log_bases"))
+    assert (kept.sequence, kept.epoch, kept.server, kept.ended) == (1, 1, "ms1", False)
 
 
 async def test_an_ended_meeting_is_forgotten_and_begins_at_one_under_a_new_incarnation(
@@ -100,11 +100,11 @@ async def test_an_ended_meeting_is_forgotten_and_begins_at_one_under_a_new_incar
     await stage.relayed("standup")
     before = await stage.rows.fetchval("select incarnation from meetings where meeting = 'standup'")
     await stage.ask(EndMeeting(), "standup")
-    await kendra.world.store.cleaning.forget(86_400.0, 86_400.0, 86_400.0)
+    await kendra.world.store.forgetting.everything(Kept(86_400.0, 86_400.0, 86_400.0, 86_400.0))
     assert await stage.rows.fetchval("select count(*) from meetings") == 2
     await kendra.world.events.keep_hints()
-    await kendra.world.store.cleaning.forget(0.0, 0.0, 0.0)
-    for table in ("meetings", "event_heads"):
+    await kendra.world.store.forgetting.everything(Kept(0.0, 0.0, 0.0, 0.0))
+    for table in ("meetings", "event_heads", "log_bases"):
         assert [row[0] for row in await stage.rows.fetch(f"select meeting from {table}")] == ["running"]  # noqa: S608
     for table in ("participants", "relays", "events", "steps", "placements"):
         sql = f"select count(*) from {table}" + ("" if table == "steps" else " where meeting = 'standup'")  # noqa: S608
@@ -122,7 +122,7 @@ async def test_creates_and_forgetting_at_once_book_each_meeting_once(stage: Stag
 
     async def forgetting() -> None:
         for _ in range(20):
-            await kendra.world.store.cleaning.forget(86_400.0, 86_400.0, 0.0)
+            await kendra.world.store.forgetting.everything(Kept(86_400.0, 86_400.0, 86_400.0, 0.0))
 
     for _ in range(5):
         await stage.ask(EndMeeting(), "standup")

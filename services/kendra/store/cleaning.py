@@ -1,15 +1,20 @@
-"""What the sweep looks for: seats without a transport, closings nobody confirmed, empty meetings, rows past their time."""
+"""What the sweep looks for: seats that nobody uses, closings nobody confirmed, empty meetings, boots and bookings that nobody has.
+
+Somebody uses a seat that has a transport whose peer is known (the media server misses a peer that is gone), or one that still waits for
+its peer while somebody is seen in the seat: a page that is alone in a meeting has nothing to connect a transport for.
+"""
 
 from dataclasses import dataclass
 
-from contracts.failure import KendraError
 from contracts.ids import MeetingId, ParticipantId, Seat, TenantId
 from services.kendra.store.database import Database
+from services.kendra.store.servers import BURY
 
-UNUSED = """
-    not exists (
+USED = """
+    exists (
         select from transports t where t.tenant = m.tenant and t.meeting = m.meeting and t.epoch = m.epoch
         and t.participant = p.participant and t.seat = p.seat
+        and (t.connected or greatest(p.seen_at, p.joined_at) > now() - make_interval(secs => $1))
     )
 """
 
@@ -17,7 +22,7 @@ NOTE_IDLE = f"""
     with idle as (
         select p.tenant, p.meeting, p.participant, p.instance
         from participants p join meetings m on m.tenant = p.tenant and m.meeting = p.meeting and m.ended_at is null
-        where p.left_at is null and p.idle_since is null and {UNUSED}
+        where p.left_at is null and p.idle_since is null and not {USED}
         for update of p skip locked
     )
     update participants p set idle_since = now() from idle i
@@ -28,7 +33,7 @@ NOTE_USED = f"""
     with used as (
         select p.tenant, p.meeting, p.participant, p.instance
         from participants p join meetings m on m.tenant = p.tenant and m.meeting = p.meeting and m.ended_at is null
-        where p.left_at is null and p.idle_since is not null and not {UNUSED}
+        where p.left_at is null and p.idle_since is not null and {USED}
         for update of p skip locked
     )
     update participants p set idle_since = null from used u
@@ -60,55 +65,27 @@ EMPTY = """
     where empty_since + make_interval(secs => $1) < clock_timestamp() and ended_at is null limit 200
 """
 
-FORGET_STEPS = """
-    with gone as (
-        delete from steps where (command, step) in (
-            select command, step from steps where at < now() - make_interval(secs => $1) order by at limit $2
-        ) returning 1
-    )
-    select count(*) from gone
+SILENT = "select server, boot from media_servers where renewed_at < now() - make_interval(secs => $1) order by renewed_at limit 10"
+
+ORPHANS = """
+    select a.server, a.boot from (select distinct server, boot from allocations) a
+    where not exists (select from media_servers s where s.server = a.server and s.boot = a.boot) limit 10
 """
-FORGET_PLACEMENTS = """
-    with gone as (
-        delete from placements where id in (
-            select id from placements where at < now() - make_interval(secs => $1) order by at limit $2
-        ) returning 1
-    )
-    select count(*) from gone
+
+NOTE_UNKNOWN = """
+    update bookings b set unknown_since = case when found.known then null else now() end
+    from (select o.server, exists (select from media_servers s where s.server = o.server) as known from bookings o) found
+    where found.server = b.server and found.known = (b.unknown_since is not null)
 """
-FORGET_SEATS = """
-    with old as (
-        select tenant, meeting, participant, instance from participants
-        where left_at < now() - make_interval(secs => $1) and closed_below > seat order by left_at limit $2 for update skip locked
-    ), gone as (
-        delete from participants p using old o
-        where p.tenant = o.tenant and p.meeting = o.meeting and p.participant = o.participant and p.instance = o.instance
+
+FORGET_BOOKINGS = """
+    with gone as (
+        delete from bookings b where booked = 0 and not exists (select from media_servers s where s.server = b.server)
+        and (not draining or unknown_since < now() - make_interval(secs => $1))
         returning 1
     )
     select count(*) from gone
 """
-FORGET_EVENTS = """
-    with old as (
-        select tenant, meeting, max(sequence) as up_to, count(*) as number from (
-            select tenant, meeting, sequence from events where at < now() - make_interval(secs => $1) order by at limit $2
-        ) oldest group by tenant, meeting order by tenant, meeting
-    ), gone as (select number, forget_events(tenant, meeting, up_to) from old)
-    select coalesce(sum(number), 0)::bigint from gone
-"""
-FORGET_MEETINGS = """
-    with old as (
-        select m.tenant, m.meeting from meetings m
-        where m.ended_at < now() - make_interval(secs => $1)
-        and not exists (select from allocations a where a.tenant = m.tenant and a.meeting = m.meeting)
-        order by m.ended_at limit $2
-    ), gone as (select forget_meeting(tenant, meeting, make_interval(secs => $1)) as forgotten from old order by tenant, meeting)
-    select count(*) filter (where forgotten) from gone
-"""
-
-AT_ONCE = 500
-"""Rows that one statement deletes, so that none takes longer than a statement may, and locks are short."""
-_STATEMENTS = 20
-"""The most statements for one kind of rows before the sweep does something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +99,15 @@ class SeatKey:
 
 
 class Cleaning:
-    """Reads for the sweep, and deletions. Durations are seconds."""
+    """Reads for the sweep, and what it clears. Durations are seconds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ghosts(self, unused: float, lost: float) -> list[SeatKey]:
-        """Note which seats have a transport; return those that had none long enough to be given up."""
-        await self._database.write(NOTE_IDLE)
-        await self._database.write(NOTE_USED)
+    async def ghosts(self, unused: float, lost: float, unseen: float) -> list[SeatKey]:
+        """Note which seats are used; return those that were not long enough to be given up."""
+        await self._database.write(NOTE_IDLE, unseen)
+        await self._database.write(NOTE_USED, unseen)
         rows = await self._database.rows(GHOSTS, unused, lost)
         return [SeatKey(row["tenant"], row["meeting"], row["participant"], row["seat"]) for row in rows]
 
@@ -143,30 +120,25 @@ class Cleaning:
         """Return the meetings that have been empty that long."""
         return [(row["tenant"], row["meeting"]) for row in await self._database.rows(EMPTY, empty_for)]
 
-    async def forget(self, steps_kept: float, placements_kept: float, meetings_kept: float) -> bool:
-        """Delete what is past its time, some at a time; return whether nothing was left. What fails does not stop the other kinds."""
-        kinds = (
-            (FORGET_STEPS, steps_kept),
-            (FORGET_SEATS, steps_kept),
-            (FORGET_PLACEMENTS, placements_kept),
-            (FORGET_EVENTS, steps_kept),
-            (FORGET_MEETINGS, meetings_kept),
-        )
-        everything, failure = True, None
-        for sql, kept in kinds:
-            try:
-                everything &= await self._forget(sql, kept)
-            except KendraError as error:
-                failure = error
-        if failure is not None:
-            raise failure
-        return everything
+    async def bury_silent(self, silent_for: float) -> int:
+        """Clear the rows of boots that were silent for so long; return how many there were.
 
-    async def _forget(self, sql: str, kept: float) -> bool:
-        """Delete one kind of rows; return whether nothing was left."""
-        for _ in range(_STATEMENTS):
-            row = await self._database.write(sql, kept, AT_ONCE)
-            assert row is not None, "a count is one row"
-            if row[0] < AT_ONCE:
-                return True
-        return False
+        Their seats have no transport then, so they are given up, and their meetings end when nobody comes back.
+        """
+        return await self._bury(SILENT, silent_for, silent_for)
+
+    async def bury_orphans(self, silent_for: float) -> int:
+        """Clear what a boot that was buried already wrote all the same: it woke up late, before it knew. Return how many there were."""
+        return await self._bury(ORPHANS, silent_for)
+
+    async def forget_bookings(self, draining_kept: float) -> int:
+        """Forget the bookings of servers that are no more; that one was draining is remembered for a while, for it may come back."""
+        await self._database.write(NOTE_UNKNOWN)
+        row = await self._database.write(FORGET_BOOKINGS, draining_kept)
+        return 0 if row is None else int(row[0])
+
+    async def _bury(self, found: str, silent_for: float, *values: float) -> int:
+        boots = await self._database.rows(found, *values)
+        for row in boots:
+            await self._database.write(BURY, row["server"], row["boot"], silent_for)
+        return len(boots)

@@ -7,7 +7,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TypeAlias, TypeVar
 
 import asyncpg
@@ -54,6 +54,12 @@ _AWAY = ("08", "53", "57", "25006", "40", "55P03")
 """Sqlstates, or their classes, that a repeat may cure: connection, resources, shutdown and timeouts, read-only, conflicts, locks."""
 
 
+TAKE_LOCK = """
+    select case when taken then set_config('idle_session_timeout', $2, false) end is not null
+    from (select pg_try_advisory_lock($1) as taken) lock
+"""
+GIVE_LOCK_BACK = "select set_config('idle_session_timeout', '0', false), pg_advisory_unlock($1)"
+
 _PATIENCE = 2.0
 """The longest wait for a connection, seconds."""
 _HUNG = 5.0
@@ -98,17 +104,24 @@ class Database:
         return await self._landing(once)
 
     @asynccontextmanager
-    async def alone(self, lock: int) -> AsyncIterator[bool]:
-        """Hold a session's advisory lock, and no transaction, while inside; False when another process has it."""
+    async def alone(self, lock: int, unheard: float) -> AsyncIterator[bool]:
+        """Hold a session's advisory lock, and no transaction, while inside; False when another process has it.
+
+        A holder that the database did not hear of for `unheard` seconds loses it: a process that is frozen, while its kernel goes on
+        answering for its connections, holds up nobody for ever. What it does when it wakes up must be harmless.
+        """
         with translated():
-            async with self._pool.acquire() as connection:
-                if not await connection.fetchval("select pg_try_advisory_lock($1)", lock):
+            async with self._pool.acquire(timeout=_PATIENCE) as connection:
+                if not await connection.fetchval(TAKE_LOCK, lock, str(int(unheard * 1000))):
                     yield False
                     return
+                over = asyncio.Event()
+                keeping = asyncio.create_task(_keep_heard(connection, unheard / 4, over))
                 try:
                     yield True
                 finally:
-                    await _unlock(connection, lock)
+                    over.set()
+                    await _unlock(connection, lock, keeping)
 
     async def close(self) -> None:
         """Give the connections back, roughly when they do not come in time."""
@@ -161,10 +174,20 @@ async def connect(url: str, most: int) -> Database:
     return Database(await pool)
 
 
-async def _unlock(connection: Connection, lock: int) -> None:
+async def _keep_heard(connection: Connection, every: float, over: asyncio.Event) -> None:
+    """Say something on the connection again and again."""
+    while not over.is_set():
+        await connection.fetchval("select 1")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every):
+                await over.wait()
+
+
+async def _unlock(connection: Connection, lock: int, keeping: "asyncio.Task[None]") -> None:
     """Give a session's advisory lock back; a connection that may still have it is closed, for nobody else could ever take it."""
     try:
-        await connection.fetchval("select pg_advisory_unlock($1)", lock)
+        await keeping
+        await connection.fetchval(GIVE_LOCK_BACK, lock)
     except BaseException:
         connection.terminate()
         raise
