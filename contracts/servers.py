@@ -1,11 +1,17 @@
 """Media servers, for operators: list them, stop and allow placing meetings on them."""
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
 from contracts.ids import BootId, MediaServerId
 from contracts.message import Command, Done, Message, Reply
+
+DEADLINE = 60.0
+"""Seconds in which a server is emptied unless somebody says otherwise."""
+
+Deadline = Annotated[float, Field(ge=0.0, le=86_400.0)]
 
 
 class MediaServerView(Message):
@@ -44,7 +50,7 @@ class DrainServer(Command[Done]):
     """Place no new meeting on this server, and move away those that it has, one by one, within `deadline_seconds`."""
 
     media_server_id: MediaServerId
-    deadline_seconds: float = Field(default=60.0, ge=0.0, le=86_400.0)
+    deadline_seconds: Deadline = DEADLINE
 
 
 class UndrainServer(Command[Done]):

@@ -17,7 +17,8 @@ create index meetings_unplaced on meetings (tenant, meeting) where server is nul
 alter table bookings add column drained_by timestamptz;
 update bookings set drained_by = now() where draining;
 
--- As in 0003, and with `of_keep` the router of the epoch before goes on forwarding for so long.
+-- As in 0003, and with `of_keep` the router of the epoch before goes on forwarding for so long. When that epoch never had a router,
+-- or has none any more, the one that was kept before goes on as it was told.
 drop function place_meeting(text, text, integer, integer, text, text, text, jsonb);
 create function place_meeting(
     of_tenant text, of_meeting text, of_participants integer, of_producers integer, of_server text, of_boot text,
@@ -25,8 +26,8 @@ create function place_meeting(
 ) returns bigint language plpgsql as $$
 declare
     old meetings;
+    kept meetings;
     number bigint;
-    kept timestamptz;
     body jsonb;
 begin
     select * into old from meetings where tenant = of_tenant and meeting = of_meeting;
@@ -36,11 +37,18 @@ begin
     if not found then
         raise exception 'no room on %', of_server using errcode = 'DK009';
     end if;
-    if old.server is not null and exists (
+    if not exists (
         select from allocations where tenant = of_tenant and meeting = of_meeting and epoch = old.epoch
         and server = old.server and boot = old.boot
     ) then
-        kept := clock_timestamp() + of_keep;
+        if old.keep_until > clock_timestamp() then
+            kept := old;
+        end if;
+    elsif of_keep is not null then
+        kept.kept_server := old.server;
+        kept.kept_boot := old.boot;
+        kept.kept_epoch := old.epoch;
+        kept.keep_until := clock_timestamp() + of_keep;
     end if;
     number := begin_epoch(of_tenant, of_meeting);
     insert into meetings as m (tenant, meeting, participants, producers, server, boot, epoch, placed_at)
@@ -50,8 +58,7 @@ begin
         placed_at = clock_timestamp(), ended_at = null,
         created_at = case when m.ended_at is null then m.created_at else now() end,
         empty_since = case when m.ended_at is null then m.empty_since else now() end,
-        kept_server = case when kept is not null then old.server end, kept_boot = case when kept is not null then old.boot end,
-        kept_epoch = case when kept is not null then old.epoch end, keep_until = kept;
+        kept_server = kept.kept_server, kept_boot = kept.kept_boot, kept_epoch = kept.kept_epoch, keep_until = kept.keep_until;
     -- What an older epoch had is gone with it: nothing is left to be closed, and seats get time to make their transports anew.
     update participants set idle_since = null, closed_below = case when left_at is null then seat else seat + 1 end
     where tenant = of_tenant and meeting = of_meeting;
@@ -59,8 +66,8 @@ begin
     if of_event = 'MeetingCreated' then
         body := body || jsonb_build_object('capacity', jsonb_build_object('participants', of_participants, 'producers', of_producers));
     end if;
-    if kept is not null then
-        body := body || jsonb_build_object('keepUntil', to_char(kept at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'));
+    if kept.keep_until is not null then
+        body := body || jsonb_build_object('keepUntil', to_char(kept.keep_until at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'));
     end if;
     perform append_event(of_tenant, of_meeting, number, of_event, body);
     insert into placements (tenant, meeting, epoch, decision)

@@ -20,6 +20,7 @@ from services.bus.connection import LOST
 from services.bus.dead import DeadLetters
 from services.environment import settings_of
 from services.kendra import events, store
+from services.kendra.draining import Drainer
 from services.kendra.handlers import HANDLERS
 from services.kendra.media import Media
 from services.kendra.moving import Mover
@@ -47,6 +48,7 @@ class Kendra:
         self.world = World(stored, Media(self._bus, self._servers), self._events, self._servers)
         self._sweep = Sweep(self.world, rows, settings)
         self._mover = Mover(self.world, settings.lease)
+        self._drainer = Drainer(self.world, settings.lease, settings.keep_router)
         self._serving = Serving(
             settings.amqp_url, kendra_commands(settings.command_queue), HANDLERS, self.world, "kendra", process
         )
@@ -66,7 +68,12 @@ class Kendra:
     async def start(self) -> None:
         """Begin to serve as soon as the broker is there."""
         await self._admin.start()
-        rounds = (self._servers.watch(), self._sweep.forever(), self._mover.forever())
+        rounds = (
+            self._servers.watch(),
+            self._sweep.forever(),
+            self._mover.forever(),
+            self._drainer.forever(),
+        )
         self._rounds = [asyncio.create_task(one) for one in rounds]
         for start in (self._bus.start, self._serving.start, self._dead.start):
             await _until_there(start)

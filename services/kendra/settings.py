@@ -23,6 +23,8 @@ class Settings(BaseSettings):
 
     lease: float = 5.0
     """A media server whose row is older cannot be asked."""
+    keep_router: float = Field(default=20.0, ge=0.0)
+    """The longest that a drained meeting's old router goes on forwarding while its clients change over."""
     seat_unused: float = 60.0
     """A seat without a transport this long after its join, or after the meeting moved, may be given up."""
     seat_lost: float = 20.0

@@ -67,3 +67,14 @@ async def moved(
     finally:
         world.events.start(call)
     return await world.store.resolving.place(call)
+
+
+async def left(place: Place, keep: float | None, call: Call, world: World) -> Place:
+    """Have the meeting live elsewhere while its router goes on for `keep` seconds, None: not at all; return it with its new router.
+
+    Raises NoCapacity when no other server has room; then nothing changed.
+    """
+    if await world.store.meetings.leave(place, keep):
+        MOVED.labels("drained").inc()
+        world.events.start(call)
+    return await live(await world.store.resolving.place(call), call, world)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.kendra.store.cleaning import Cleaning
 from services.kendra.store.database import Database
 from services.kendra.store.details import Details
+from services.kendra.store.draining import Draining
 from services.kendra.store.log import Log
 from services.kendra.store.meetings import Meetings
 from services.kendra.store.moving import Moving
@@ -23,6 +24,7 @@ class Store:
     resolving: Resolving
     meetings: Meetings
     moving: Moving
+    draining: Draining
     seats: Seats
     details: Details
     servers: ServerRows
@@ -37,6 +39,7 @@ def build(database: Database, lease: float) -> Store:
         resolving=Resolving(database, lease),
         meetings=Meetings(database, servers, lease),
         moving=Moving(database, lease),
+        draining=Draining(database, lease),
         seats=Seats(database),
         details=Details(database),
         servers=servers,

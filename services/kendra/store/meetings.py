@@ -108,8 +108,8 @@ class Meetings:
             raise NoCapacity
         return moved
 
-    async def move_keeping(self, place: Place, keep: float) -> bool:
-        """Have a meeting wanted elsewhere whose router runs, and go on forwarding for `keep` seconds; return whether this call did it.
+    async def leave(self, place: Place, keep: float | None) -> bool:
+        """Have a meeting wanted elsewhere though its router runs, which goes on for `keep` seconds; return whether this call did it.
 
         Raises NoCapacity: no server has room, and the meeting stays where it is.
         """
@@ -119,7 +119,7 @@ class Meetings:
             if row["epoch"] != place.epoch:
                 return False
             ranking, chosen = await _lower(on, ranking, now)
-            await _place(on, _wanted(place, timedelta(seconds=keep)), ranking, chosen, now)
+            await _place(on, _wanted(place, keep), ranking, chosen, now)
             return True
 
         return await self._looking(self._request(place, _not_here(place)), attempt)
@@ -169,10 +169,11 @@ def _wants_a_place(row: Row, capacity: Capacity) -> bool:
     return False
 
 
-def _wanted(place: Place, keep: timedelta | None = None) -> _Wanted:
+def _wanted(place: Place, keep: float | None = None) -> _Wanted:
     """Return what a move places."""
     capacity = Capacity(participants=place.participants, producers=place.producers)
-    return _Wanted(place.tenant, place.meeting, capacity, MeetingMovedEvent.type, keep)
+    kept = None if keep is None else timedelta(seconds=keep)
+    return _Wanted(place.tenant, place.meeting, capacity, MeetingMovedEvent.type, kept)
 
 
 def _not_here(place: Place) -> Mapping[MediaServerId, str]:

@@ -35,8 +35,8 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class NotCarried:
-    """A meeting without a router that runs. `seated`: somebody waits for it."""
+class Found:
+    """A meeting that a round found. `seated`: somebody sits in it."""
 
     place: Place
     seated: bool
@@ -54,13 +54,13 @@ class Moving:
         self._database = database
         self._lease = lease
 
-    async def not_carried(self) -> list[NotCarried]:
+    async def not_carried(self) -> list[Found]:
         """Return meetings whose server looks dead, and those with somebody seated but without a place or a router.
 
         First those that somebody waits in, otherwise in any order: two kendras that look at once begin with different ones.
         """
         rows = await self._database.rows(NOT_CARRIED, self._lease, _BEING_PLACED, _AT_ONCE)
-        return [NotCarried(place_of(row["tenant"], row["meeting"], row), row["seated"]) for row in rows]
+        return [Found(place_of(row["tenant"], row["meeting"], row), row["seated"]) for row in rows]
 
     async def next_over(self) -> float | None:
         """Return in how many seconds the next lease will be over unless it is renewed; None when none holds."""

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from contracts.failure import MediaServerNotFound
 from contracts.ids import BootId, MediaServerId
 from contracts.servers import MediaServerView
 from services.kendra.placement import Server
@@ -25,12 +24,16 @@ LIST = """
     select distinct on (s.server) s.server, s.boot, s.address, s.cpu, s.egress / s.egress_limit as egress, s.renewed_at,
         s.renewed_at + make_interval(secs => $1) > clock_timestamp() as live,
         s.capacity, coalesce(b.booked, 0) as booked, coalesce(b.draining, false) as draining,
-        (select count(*) from meetings m where m.server = s.server) as meetings
+        b.drained_by, (select count(*) from meetings m where m.server = s.server) as meetings,
+        (
+            select count(*) from allocations a
+            left join meetings m on m.tenant = a.tenant and m.meeting = a.meeting and m.epoch = a.epoch
+                and m.server = a.server and m.boot = a.boot
+            where a.server = s.server and a.boot = s.boot and m.meeting is null
+        ) as leaving
     from media_servers s left join bookings b on b.server = s.server
     order by s.server, s.started_at desc
 """
-
-DRAIN = "update bookings set draining = $2 where server = $1 returning server"
 
 BURY = "select bury_boot($1, $2, make_interval(secs => $3))"
 
@@ -65,12 +68,6 @@ class ServerRows:
         """Return what operators are shown."""
         rows = await self._database.rows(LIST, self._lease)
         return [_view(row) for row in rows]
-
-    async def drain(self, server: MediaServerId, draining: bool) -> None:
-        """Allow new meetings on a server, or not. Raises MediaServerNotFound."""
-        await self.sync()
-        if await self._database.write(DRAIN, server, draining) is None:
-            raise MediaServerNotFound
 
     async def bury(self, server: MediaServerId, boot: BootId) -> None:
         """Clear the rows of a boot that is dead by the database's clock. Raises MediaServerUnavailable when it is not."""
@@ -113,6 +110,8 @@ def _view(row: Row) -> MediaServerView:
         booked=row["booked"],
         cpu=row["cpu"],
         egress=row["egress"],
+        drained_by=row["drained_by"],
         meetings=row["meetings"],
+        leaving=row["leaving"],
         renewed_at=row["renewed_at"],
     )
