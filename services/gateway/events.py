@@ -147,6 +147,10 @@ class Streams:
             if _without(self._listeners, live, queue):
                 await self._unhear(live)
 
+    def seats(self) -> list[Owner]:
+        """Return the seats that somebody follows events in."""
+        return list(self._owned)
+
     def check_room(self) -> None:
         """Raise Busy when this process has as many followers as it may."""
         if self.followers >= self._most:

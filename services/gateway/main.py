@@ -26,6 +26,7 @@ from services.gateway.events import Streams
 from services.gateway.identity import Tokens
 from services.gateway.keys import Keys
 from services.gateway.limits import Limits
+from services.gateway.presence import Presence
 from services.gateway.server import create_server
 from services.gateway.settings import Settings
 from services.sealing import Sealing
@@ -33,6 +34,8 @@ from services.sealing import Sealing
 SERVICE = "gateway"
 AGAIN = 0.5
 BACKLOG = 2048
+GONE_AFTER = 30.0
+"""A connection on which so long nothing that was sent is acknowledged is closed, seconds; its accepted ones inherit it."""
 
 log = structlog.stdlib.get_logger(SERVICE)
 
@@ -46,8 +49,10 @@ class Gateway:
         secret = settings.cluster_secret.get_secret_value()
         keys = Keys(settings.postgres_url, Sealing(secret), fresh=settings.key_cache)
         tokens = Tokens(secret, keys, lifetime=settings.participant_token_lifetime)
-        self.edge = Edge(Bus(settings.amqp_url, SERVICE, self.process), tokens, keys, Limits(settings))
+        bus = Bus(settings.amqp_url, SERVICE, self.process, replies_kept=settings.replies_kept)
+        self.edge = Edge(bus, tokens, keys, Limits(settings))
         self.streams = Streams(settings.redis_url, settings.redis_prefix, most=settings.most_streams)
+        self.presence = Presence(bus, self.streams.seats, settings.seen_each)
         app = surrounded(create_app(settings, self.edge, self.streams), settings, self.edge)
         self.server = create_server(app, settings, self.streams.close_followers)
         checks = {"broker": self._connected, "redis": self.streams.reachable, "postgres": keys.usable}
@@ -58,12 +63,13 @@ class Gateway:
         await self.admin.start()
         await self.edge.keys.start()
         await self.streams.start()
-        connecting = asyncio.create_task(_connect(self.edge.bus))
+        work = [asyncio.create_task(_connect(self.edge.bus)), asyncio.create_task(self.presence.keep_telling())]
         try:
-            await self.server.serve([listening(self.settings.http_host, self.settings.http_port, BACKLOG)])
+            await self.server.serve([self._listening()])
         finally:
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
             await self.streams.stop()
             with suppress(TimeoutError, *LOST):
                 async with asyncio.timeout(1):
@@ -74,6 +80,12 @@ class Gateway:
     def stop(self) -> None:
         """Have `run` end."""
         self.server.should_exit = True
+
+    def _listening(self) -> socket.socket:
+        """Listen. A client that vanished from the network follows events no longer, though nobody closed its connection."""
+        opened = listening(self.settings.http_host, self.settings.http_port, BACKLOG)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(GONE_AFTER * 1000))
+        return opened
 
     async def _connected(self) -> bool:
         return self.edge.bus.connected

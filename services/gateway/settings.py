@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     rate_limit_failures: str = "100/minute"
     most_streams: int = Field(default=10_000, gt=0)
     keep_alive: float = Field(default=10, gt=0, description="a comment on a silent event stream")
+    seen_each: float = Field(default=10, gt=0, description="kendra is told this often who follows events")
+    replies_kept: float = Field(default=60, ge=0.1, description="its reply queue outlives it")
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

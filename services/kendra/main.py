@@ -24,6 +24,7 @@ from services.kendra.draining import Drainer
 from services.kendra.handlers import HANDLERS
 from services.kendra.media import Media
 from services.kendra.moving import Mover
+from services.kendra.policy import DEFAULT, BadPolicy, load
 from services.kendra.servers import Servers
 from services.kendra.settings import Settings
 from services.kendra.store import database
@@ -41,18 +42,19 @@ class Kendra:
 
     def __init__(self, settings: Settings, process: str, rows: database.Database) -> None:
         self._rows = rows
-        stored = store.build(rows, settings.lease)
-        self._bus = Bus(settings.amqp_url, "kendra", process)
+        stored = store.build(rows, settings.lease, load(settings.policy) if settings.policy else DEFAULT)
+        self._bus = Bus(settings.amqp_url, "kendra", process, replies_kept=settings.replies_kept)
         self._servers = Servers(stored.servers, settings.lease)
-        self._events = events.Events(events.connect(settings.redis_url), settings.redis_prefix, stored.log)
+        streams = events.Streams(settings.redis_prefix, settings.stream_length, settings.stream_kept)
+        self._events = events.Events(events.connect(settings.redis_url), streams, stored.log)
         self.world = World(stored, Media(self._bus, self._servers), self._events, self._servers)
-        self._sweep = Sweep(self.world, rows, settings)
         self._mover = Mover(self.world, settings.lease)
         self._drainer = Drainer(self.world, settings.lease, settings.keep_router)
         self._serving = Serving(
             settings.amqp_url, kendra_commands(settings.command_queue), HANDLERS, self.world, "kendra", process
         )
-        self._dead = DeadLetters(settings.amqp_url, "kendra", process)
+        self._sweep = Sweep(self.world, rows, settings, hears=lambda: self._serving.consuming)
+        self._dead = DeadLetters(settings.amqp_url, "kendra", process, kept=settings.dead_kept)
         self._admin = Admin(
             settings.admin_port,
             {"postgres": self._postgres, "redis": self._redis, "broker": self._broker},
@@ -142,5 +144,5 @@ def run() -> None:
     logging.configure("kendra", process, settings.log)
     try:
         uvloop.run(serve(settings, process))
-    except CannotListen as error:
+    except (CannotListen, BadPolicy) as error:
         sys.exit(f"kendra: {error}")

@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import astuple
 
 import structlog
 
@@ -82,7 +83,7 @@ class Sweep:
         self._kept = Kept(settings.steps_kept, settings.placements_kept, settings.events_kept, settings.meetings_kept)
         shortest = min(settings.seat_unused, settings.seat_lost, settings.seat_unseen)
         self._seats = Cadence(shortest / _SEATS_PER_TIME)
-        self._forgetting = Cadence(_FORGET_EVERY)
+        self._forgetting = Cadence(min(_FORGET_EVERY, *astuple(self._kept)))
 
     async def forever(self) -> None:
         """Relay what is left and sweep, each second; neither waits for the other."""

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     heartbeat: float = Field(default=1.0, gt=0, validate_default=True, description="how often it is renewed, s")
     unheard: float = Field(default=10.0, gt=0, description="renewed no longer than this without a broker, s")
 
+    steps_kept: float = Field(default=86_400.0, gt=0, description="a command's repeat is recognised this long, s")
+    commands_kept: float = Field(default=30.0, ge=0.1, description="its command queue outlives it this long, s")
+    replies_kept: float = Field(default=60.0, ge=0.1, description="its reply queue outlives it this long, s")
+
     @field_validator("heartbeat")
     @classmethod
     def _well_below_the_lease(cls, heartbeat: float, info: ValidationInfo) -> float:

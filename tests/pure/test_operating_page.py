@@ -18,7 +18,15 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operating.md").read_text()
 PAGES = ("README.md", "docs/operating.md")
 SETTINGS: dict[str, type[BaseSettings]] = {"gateway": Gateway, "kendra": Kendra, "media server": MediaServer}
-WORDS = {"none": None, "empty": "", "any": 0, "a day": 86_400, "the same": None, "30 days": 30 * 86_400}
+WORDS = {
+    "none": None,
+    "empty": "",
+    "any": 0,
+    "a day": 86_400,
+    "the same": None,
+    "7 days": 7 * 86_400,
+    "30 days": 30 * 86_400,
+}
 IN_WORDS = {"LOG", "WEB_ROOT", "CLUSTER_SECRET", "SERVER", "CAPACITY", "POSTGRES_URL", "AMQP_URL", "REDIS_URL"}
 """What has no default that a table could hold as it is."""
 

@@ -391,7 +391,7 @@ async def test_old_commands_are_forgotten_however_many_there_are(
         """create function linger() returns trigger language plpgsql as $$ begin perform pg_sleep(0.004); return old; end $$;
            create trigger lingers before delete on handled_commands for each row execute function linger()"""
     )
-    await meeting.server.world.store.forget_handled()
+    await meeting.server.world.store.forget_handled(86_400.0)
     await meeting.rows.execute("drop function linger cascade")
     assert await meeting.rows.fetchval("select count(*) from handled_commands where reply_type = 'Old'") == 3
 

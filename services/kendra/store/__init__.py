@@ -5,10 +5,12 @@
 
 from dataclasses import dataclass
 
+from services.kendra.policy import DEFAULT, Policy
 from services.kendra.store.cleaning import Cleaning
 from services.kendra.store.database import Database
 from services.kendra.store.details import Details
 from services.kendra.store.draining import Draining
+from services.kendra.store.forgetting import Forgetting
 from services.kendra.store.log import Log
 from services.kendra.store.meetings import Meetings
 from services.kendra.store.moving import Moving
@@ -30,14 +32,15 @@ class Store:
     servers: ServerRows
     log: Log
     cleaning: Cleaning
+    forgetting: Forgetting
 
 
-def build(database: Database, lease: float) -> Store:
+def build(database: Database, lease: float, policy: Policy = DEFAULT) -> Store:
     """Return the store on these connections. `lease`: how long a renewal of a media server is good for, seconds."""
     servers = ServerRows(database, lease)
     return Store(
         resolving=Resolving(database, lease),
-        meetings=Meetings(database, servers, lease),
+        meetings=Meetings(database, servers, lease, policy),
         moving=Moving(database, lease),
         draining=Draining(database, lease),
         seats=Seats(database),
@@ -45,4 +48,5 @@ def build(database: Database, lease: float) -> Store:
         servers=servers,
         log=Log(database),
         cleaning=Cleaning(database),
+        forgetting=Forgetting(database),
     )

@@ -37,13 +37,6 @@ LIST = """
 
 BURY = "select bury_boot($1, $2, make_interval(secs => $3))"
 
-SILENT = "select server, boot from media_servers where renewed_at < now() - make_interval(secs => $1) order by renewed_at limit 10"
-
-FORGET_BOOKINGS = """
-    delete from bookings b where booked = 0 and not draining
-    and not exists (select from media_servers s where s.server = b.server)
-"""
-
 
 class ServerRows:
     """Reads of media servers, and what kendra writes about them. `lease` is how long a renewal is good for, seconds."""
@@ -72,17 +65,6 @@ class ServerRows:
     async def bury(self, server: MediaServerId, boot: BootId) -> None:
         """Clear the rows of a boot that is dead by the database's clock. Raises MediaServerUnavailable when it is not."""
         await self._database.write(BURY, server, boot, self._lease)
-
-    async def forget(self, silent_for: float) -> int:
-        """Bury boots that were silent for so many seconds, and forget the bookings of servers that are no more. Return how many were buried.
-
-        Their seats have no transport then, so they are given up, and their meetings end when nobody comes back.
-        """
-        silent = await self._database.rows(SILENT, silent_for)
-        for row in silent:
-            await self._database.write(BURY, row["server"], row["boot"], silent_for)
-        await self._database.write(FORGET_BOOKINGS)
-        return len(silent)
 
 
 def _server(row: Row) -> Server:

@@ -11,8 +11,9 @@ async def connect_transport(order: ConnectTransport, call: Call, world: World) -
     room = world.registry.room(call)
     transport = room.transport(room.seated(call.actor), order.transport_id)
     await transport.media.connect(order.dtls_parameters)
-    async with world.recording(call, Done()):
-        return Done()
+    async with world.recording(call, Done()) as record:
+        await record.connected(transport)
+    return Done()
 
 
 async def restart_ice(order: RestartIce, call: Call, world: World) -> IceRestarted:
