@@ -23,6 +23,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     ("drain", "services.cli.drain:drain", "Place no new meeting on a media server.", OPERATE),
     ("undrain", "services.cli.drain:undrain", "Place meetings on a media server again.", OPERATE),
     ("record", "services.cli.recording.record:record", "Write down what passes over the bus.", OPERATE),
+    ("replay", "services.cli.recording.replay:replay", "Send recorded commands elsewhere; show what differs.", OPERATE),
     ("migrate", "services.cli.migrate:migrate", "Bring the database to the newest schema.", OPERATE),
     ("users", "services.cli.users:users", "Write the users of RabbitMQ and Redis, for a deployment.", OPERATE),
     ("tenant", "services.cli.tenant:tenant", "Create, change and list tenants.", OPERATE),
