@@ -35,3 +35,24 @@ COUNT_MEETINGS = """
         (select count(*) from participants p where p.left_at is null) as participants
     from meetings where ended_at is null
 """
+DECISIONS_SINCE = """
+    select p.tenant, p.meeting, coalesce(e.at, p.at) as happened, p.decision from placements p
+    left join events e on p.decision ->> 'chosen' is not null and e.tenant = p.tenant and e.meeting = p.meeting
+        and e.epoch = p.epoch and e.type in ('MeetingCreated', 'MeetingMoved')
+    where p.at >= %(since)s
+    order by happened, p.id
+"""
+ENDS_SINCE = """
+    select tenant, meeting, at from events where type = 'MeetingEnded' and at >= %(since)s order by at, tenant, meeting
+"""
+PLACED_BEFORE = """
+    select distinct on (p.tenant, p.meeting)
+        p.tenant, p.meeting, p.decision ->> 'chosen', (p.decision ->> 'streams')::integer
+    from placements p
+    where p.at < %(since)s and p.epoch > 0
+    and exists (select from meetings m where m.tenant = p.tenant and m.meeting = p.meeting
+        and (m.ended_at is null or m.ended_at >= %(since)s))
+    and not exists (select from events e where e.tenant = p.tenant and e.meeting = p.meeting
+        and e.type = 'MeetingEnded' and e.at >= p.at and e.at < %(since)s)
+    order by p.tenant, p.meeting, p.id desc
+"""
