@@ -14,9 +14,14 @@ log = structlog.stdlib.get_logger("media server")
 async def bury_earlier_boots(boots: Boots, lease: float, told: Callable[[Allocated], None]) -> None:
     """Clear what the boots before this one left under its name. Raises Unavailable; then it is to be done again."""
     for boot in await boots.earlier_boots():
-        await clear(boots, boot, told)
-        await boots.bury(boot, lease)
-        log.info("buried an earlier boot", boot=boot)
+        await bury(boots, boot, lease, told)
+
+
+async def bury(boots: Boots, boot: BootId, lease: float, told: Callable[[Allocated], None]) -> None:
+    """Clear what an earlier boot left. Raises Unavailable."""
+    await clear(boots, boot, told)
+    await boots.bury(boot, lease)
+    log.info("buried an earlier boot", boot=boot)
 
 
 async def clear(boots: Boots, boot: BootId, told: Callable[[Allocated], None]) -> None:
@@ -26,4 +31,4 @@ async def clear(boots: Boots, boot: BootId, told: Callable[[Allocated], None]) -
             if await boots.clear(of, boot, "server_restarted"):
                 told(of)
         except (StaleEpoch, MeetingNotFound):
-            log.debug("nobody to tell", meeting=of.meeting, epoch=of.epoch)
+            await boots.forget(of, boot)

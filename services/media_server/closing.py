@@ -26,15 +26,25 @@ REASONS: dict[str, ClosedBecause] = {
 
 
 class Closings:
-    """`write_soon` puts a line's debts into that line; `told` is called once a meeting's log has new events."""
+    """`write_soon` puts a line's debts into that line; `told` is called once a meeting's log has new events.
+
+    `left` looks at a room that may have lost its last transport.
+    """
 
     def __init__(
-        self, registry: Registry, store: Store, *, write_soon: Callable[[Key], None], told: Callable[[Allocated], None]
+        self,
+        registry: Registry,
+        store: Store,
+        *,
+        write_soon: Callable[[Key], None],
+        told: Callable[[Allocated], None],
+        left: Callable[[Room], None],
     ) -> None:
         self._registry = registry
         self._store = store
         self._write_soon = write_soon
         self._told = told
+        self._left = left
 
     def watch(self, room: Room, transport: LiveTransport) -> None:
         """Take note when the transport closes by itself."""
@@ -57,13 +67,13 @@ class Closings:
     async def write(self, key: Key) -> None:
         """Write what closed there, in one transaction. Raises Unavailable; then it is still to be written.
 
-        When the meeting is elsewhere or over, its rows go with the allocation, and there is nobody to tell.
+        When the meeting is elsewhere or over there is nobody to tell; the rows go all the same.
         """
         room = self._registry.rooms.get(key)
         if room is None or not room.unwritten:
             return
         closings = tuple(room.unwritten)
-        of = Allocated(room.tenant, room.meeting, room.epoch)
+        of = room.of
         told = 0
         try:
             async with self._store.writing(of) as record:
@@ -71,6 +81,8 @@ class Closings:
                     told += await record.closed(closing)
         except (StaleEpoch, MeetingNotFound):
             told = 0
+            await self._store.forget_transports([id for closing in closings for id in closing.transports])
         del room.unwritten[: len(closings)]
         if told:
             self._told(of)
+        self._left(room)

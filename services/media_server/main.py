@@ -27,15 +27,18 @@ from services.media_server.debts import Debts, look_at
 from services.media_server.flows.end_meeting import close_allocation
 from services.media_server.handlers import HANDLERS
 from services.media_server.lease import Lease
+from services.media_server.leaving import Leaving
 from services.media_server.lines import Lines
 from services.media_server.losses import Losses
 from services.media_server.metrics import Live
 from services.media_server.once import Once
 from services.media_server.patience import started, written
+from services.media_server.reconciling import Around, Reconciler
 from services.media_server.registry import Registry
+from services.media_server.repairing import Repairs
 from services.media_server.reporting import Meter, Reporting
 from services.media_server.settings import Settings, new_boot
-from services.media_server.store import Allocated, Boots, Database, Store
+from services.media_server.store import Allocated, Boots, Database, Looking, Store
 from services.media_server.workers import Reviving, die_by_signal, open_workers
 from services.media_server.world import World
 from sfu.worker import Worker
@@ -65,7 +68,8 @@ class MediaServer:
         self._lease_database = Database.open(settings.postgres_url, settings.name, self.boot, connections=1)
         self._boots = Boots(self._database)
         registry, store, holds = Registry(), Store(self._database), Lease(settings.lease, settings.unheard)
-        self._debts = Debts(registry, store, self._lines, told=self._relay)
+        self._leaving = Leaving(registry, self._close_allocation)
+        self._debts = Debts(registry, store, self._lines, told=self._relay, left=self._leaving.looked_at)
         self.world = World(
             server=settings.name,
             boot=self.boot,
@@ -86,14 +90,27 @@ class MediaServer:
         )
         self._losses = Losses(registry, tell=self._tell_lost)
         self._reviving = Reviving(settings, workers, lost=self._worker_lost, give_up=self.give_up)
+        around = Around(
+            registry=registry,
+            workers=workers,
+            lines=self._lines,
+            looking=Looking(self._database),
+            boots=self._boots,
+            repairs=Repairs(registry, store, told=self._relay, lost=self._losses.tell_soon),
+            pay=self._debts.pay,
+            told=self._relay,
+        )
+        rhythm = {"each": settings.reconcile, "heartbeat": settings.heartbeat, "lease": settings.lease}
+        self.reconciler = Reconciler(around, **rhythm)
         self._reporting = Reporting(
             Boots(self._lease_database),
             self.world.lease,
             Meter(workers),
             each=settings.heartbeat,
             consuming=lambda: self._serving is not None and self._serving.consuming,
-            unwanted=self._close_unwanted,
+            unwanted=self._leaving.unwanted,
             buried=self.give_up,
+            back=self.reconciler.soon,
         )
         checks = {"broker": self._can_be_asked, "lease": self._lease_holds}
         self.admin = Admin(settings.admin_port, checks, settings.admin_host)
@@ -103,7 +120,7 @@ class MediaServer:
         await self.admin.start()
         await self._database.start()
         await self._lease_database.start()
-        self._bus = await started(lambda: Bus(self.settings.amqp_url, SERVICE, self._process))
+        self._bus = await started(self._new_bus)
         self._serving = await started(self._new_serving)
         address, capacity = self.settings.address, self.settings.streams
         await written(partial(self._boots.register, address, capacity, self.settings.egress_limit))
@@ -111,6 +128,7 @@ class MediaServer:
         await written(partial(bury_earlier_boots, self._boots, self.settings.lease, self._relay))
         self._spawn(self._debts.keep_paying())
         self._spawn(self._losses.keep_telling())
+        self._spawn(self.reconciler.keep())
         self._spawn(self._keep_forgetting())
         log.info("media server runs", server=self.settings.name, boot=self.boot, address=self.settings.address)
 
@@ -124,6 +142,7 @@ class MediaServer:
         for worker in self.world.workers:
             await worker.close()
         await self._reviving.stop()
+        self._leaving.stop()
         await self._cancel_tasks()
         with suppress(TimeoutError, KendraError):
             async with asyncio.timeout(LAST_WORDS):
@@ -165,8 +184,11 @@ class MediaServer:
             call = Call.begin(first.tenant, first.meeting_id, LOST_WITHIN, epoch=first.epoch)
             self._spawn(self._bus.tell(KENDRA_COMMANDS, lost, call, LOST_WITHIN))
 
+    def _new_bus(self) -> Bus:
+        return Bus(self.settings.amqp_url, SERVICE, self._process, replies_kept=self.settings.replies_kept)
+
     def _new_serving(self) -> Serving[World]:
-        queue = media_commands(self.settings.name, self.boot)
+        queue = media_commands(self.settings.name, self.boot, self.settings.commands_kept)
         return Serving(self.settings.amqp_url, queue, HANDLERS, self.world, SERVICE, self._process, prefetch=PREFETCH)
 
     async def _can_be_asked(self) -> bool:
@@ -192,22 +214,24 @@ class MediaServer:
             call = Call.begin(of.tenant, of.meeting, RELAY_WITHIN, epoch=of.epoch)
             self._spawn(self._bus.tell(KENDRA_COMMANDS, RelayEvents(), call, RELAY_WITHIN))
 
-    def _close_unwanted(self, of: Allocated) -> None:
+    def _close_allocation(self, of: Allocated) -> None:
         log.info("closing an allocation that is not wanted any more", meeting=of.meeting, epoch=of.epoch)
         self._lines.put((of.tenant, of.meeting), partial(self._closed, of), always=True).add_done_callback(look_at)
 
     async def _closed(self, of: Allocated) -> None:
-        """Close an allocation, as a command would: what its rows are needed to settle comes first."""
+        """Close an allocation: at once in memory, whatever the database says; then what its rows are needed to settle comes first."""
+        self.world.registry.close((of.tenant, of.meeting), below=of.epoch + 1)
         await self._debts.pay((of.tenant, of.meeting))
         await close_allocation(of, self.world)
 
     async def _keep_forgetting(self) -> None:
+        kept = self.settings.steps_kept
         while True:
             try:
-                await self.world.store.forget_handled()
+                await self.world.store.forget_handled(kept)
             except Exception as error:
                 log.warning("old commands were not forgotten", error=str(error))
-            await asyncio.sleep(FORGET_EACH)
+            await asyncio.sleep(min(FORGET_EACH, kept))
 
 
 async def serve(settings: Settings) -> int | str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from prometheus_client import Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -9,6 +10,8 @@ from services.media_server.registry import Registry
 from sfu.worker import Worker
 
 PREFIX = "doordarshan_media"
+DRIFT = Counter("doordarshan_drift", "Differences between memory, rows and wishes that the reconciler found", ["kind"])
+SWEEPS = Counter("doordarshan_sweeps", "How often the reconciler compared everything")
 
 
 class Live(Collector):

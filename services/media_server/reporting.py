@@ -12,7 +12,7 @@ import structlog
 
 from contracts.failure import KendraError
 from services.media_server.lease import Lease
-from services.media_server.store import Allocated, Boots, Load, NotRegistered
+from services.media_server.store import Boots, Load, NotRegistered, Unwanted
 from sfu.worker import Worker
 
 log = structlog.stdlib.get_logger("media server")
@@ -41,7 +41,8 @@ class Meter:
 class Reporting:
     """`boots` has a connection of its own, so that no flow can keep the lease waiting. `each` is the heartbeat, seconds.
 
-    `consuming` says whether the broker has us as a consumer; `unwanted` closes an allocation; `buried` ends the process.
+    `consuming` says whether the broker has us as a consumer; `unwanted` hears of allocations that no meeting wants; `buried` ends the
+    process; `back` is called when broker and database are both there, for the first time or again.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Reporting:
         *,
         each: float,
         consuming: Callable[[], bool],
-        unwanted: Callable[[Allocated], None],
+        unwanted: Callable[[Unwanted], None],
         buried: Callable[[], None],
+        back: Callable[[], None],
     ) -> None:
         self._boots, self._lease, self._meter, self._each = boots, lease, meter, each
-        self._consuming, self._unwanted, self._buried = consuming, unwanted, buried
+        self._consuming, self._unwanted, self._buried, self._back = consuming, unwanted, buried, back
+        self._well = False
 
     async def keep(self) -> None:
         """Renew for ever."""
@@ -69,18 +72,24 @@ class Reporting:
                 self._buried()
                 return
             except KendraError as error:
+                self._well = False
                 log.warning("the lease was not renewed", reason=error.reason)
             except Exception:
+                self._well = False
                 log.exception("the lease was not renewed")
             await asyncio.sleep(max(began + self._each - time.monotonic(), 0.05))
 
     async def renew(self) -> None:
-        """Renew once. Raises NotRegistered, Unavailable."""
-        now = time.monotonic()
-        if not self._lease.heard(now, self._consuming()):
+        """Renew once, or without a broker only look what became of this boot. Raises NotRegistered, Unavailable."""
+        now, consuming = time.monotonic(), self._consuming()
+        if self._lease.heard(now, consuming):
+            await self._boots.renew(self._meter.load())
+            self._lease.renewed(now)
+        else:
+            await self._boots.must_stand()
             log.warning("the broker has no consumer of this server, so its lease is not renewed")
-            return
-        await self._boots.renew(self._meter.load())
-        self._lease.renewed(now)
-        for of in await self._boots.unwanted():
-            self._unwanted(of)
+        for one in await self._boots.unwanted():
+            self._unwanted(one)
+        if consuming and not self._well:
+            self._back()
+        self._well = consuming

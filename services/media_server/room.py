@@ -97,6 +97,15 @@ class Closing:
         return bool(self.transports or self.producers or self.consumers)
 
 
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """An allocation of this server, named."""
+
+    tenant: TenantId
+    meeting: MeetingId
+    epoch: Epoch
+
+
 @dataclass(slots=True, eq=False)
 class Room:
     """A meeting's router at one epoch, and what hangs from it."""
@@ -118,6 +127,10 @@ class Room:
     @property
     def key(self) -> Key:
         return (self.tenant, self.meeting)
+
+    @property
+    def of(self) -> Allocated:
+        return Allocated(self.tenant, self.meeting, self.epoch)
 
     def seated(self, actor: Actor) -> Owner:
         """Return who asks. Raises StaleInstance for a lower seat than was seen, InvalidRequest when kendra did not say who."""
@@ -168,12 +181,12 @@ class Room:
         producers: tuple[ProducerId, ...] = (),
         consumers: tuple[ConsumerId, ...] = (),
     ) -> Closing:
-        """Return these with all that closes when they do."""
+        """Return these with all that closes when they do, also from those that are not here themselves."""
         gone_producers = tuple(p.id for p in self.producers.values() if p.id in producers or p.transport in transports)
         gone_consumers = tuple(
             c.id
             for c in self.consumers.values()
-            if c.id in consumers or c.transport in transports or c.producer in gone_producers
+            if c.id in consumers or c.transport in transports or c.producer in {*producers, *gone_producers}
         )
         return Closing(because, tuple(t for t in transports if t in self.transports), gone_producers, gone_consumers)
 

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         default=5.0, gt=0, description="how long kendra believes a renewal, s; the same for every kendra"
     )
     heartbeat: float = Field(default=1.0, gt=0, validate_default=True, description="how often it is renewed, s")
+    reconcile: float = Field(default=60.0, gt=0, description="how often memory, rows and wishes are compared, s")
     unheard: float = Field(default=10.0, gt=0, description="renewed no longer than this without a broker, s")
 
     steps_kept: float = Field(default=86_400.0, gt=0, description="a command's repeat is recognised this long, s")

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from contracts.events import ClosedBecause
 from contracts.ids import BootId, WorkerId
-from services.media_server.room import Closing
+from services.media_server.room import Allocated, Closing
 from services.media_server.store import sql
 from services.media_server.store.database import Database
-from services.media_server.store.record import Allocated, Record
+from services.media_server.store.record import Record
 
 
 class NotRegistered(Exception):
@@ -22,6 +22,14 @@ class Load:
     cpu: float
     egress: float
     streams: dict[WorkerId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """An allocation that its meeting does not want any more. `keeps`: its router may forward so many seconds yet."""
+
+    of: Allocated
+    keeps: float
 
 
 class Boots:
@@ -43,15 +51,27 @@ class Boots:
             if await connection.fetchval(sql.RENEW, *self._database.by, *row) is None:
                 raise NotRegistered
 
-    async def unwanted(self) -> list[Allocated]:
+    async def must_stand(self) -> None:
+        """Raise NotRegistered when this boot has no row; renew nothing."""
+        async with self._database.connection() as connection:
+            if await connection.fetchval(sql.STANDS, *self._database.by) is None:
+                raise NotRegistered
+
+    async def unwanted(self) -> list[Unwanted]:
         """Return this boot's allocations that their meetings do not want any more."""
         async with self._database.connection() as connection:
-            return [Allocated(*row) for row in await connection.fetch(sql.UNWANTED, *self._database.by)]
+            rows = await connection.fetch(sql.UNWANTED, *self._database.by)
+        return [Unwanted(Allocated(*row[:3]), row["keeps"]) for row in rows]
 
     async def earlier_boots(self) -> list[BootId]:
         """Return the boots under this server's name that started before this one."""
         async with self._database.connection() as connection:
             return [row["boot"] for row in await connection.fetch(sql.EARLIER_BOOTS, *self._database.by)]
+
+    async def forgotten(self) -> list[BootId]:
+        """Return the boots that are neither this one nor a newer one and have rows of this server."""
+        async with self._database.connection() as connection:
+            return [row["boot"] for row in await connection.fetch(sql.FORGOTTEN_BOOTS, *self._database.by)]
 
     async def allocations(self, boot: BootId) -> list[Allocated]:
         """Return what a boot of this server left, or has."""
@@ -61,7 +81,7 @@ class Boots:
     async def clear(self, of: Allocated, boot: BootId, because: ClosedBecause) -> int:
         """Delete a boot's rows of one meeting and tell the meeting. Return how many events that made.
 
-        Raises StaleEpoch, MeetingNotFound when the meeting is elsewhere or over: then there is nobody to tell.
+        Raises StaleEpoch, MeetingNotFound when the meeting is elsewhere or over: then there is nobody to tell (`forget`).
         """
         server = self._database.by[0]
         key = (of.tenant, of.meeting, of.epoch, server, boot)
@@ -71,6 +91,12 @@ class Boots:
             told = await Record(connection, server, boot, of).closed(Closing(because, transports=ids))
             await connection.execute(sql.DELETE_ALLOCATIONS, *key)
             return told
+
+    async def forget(self, of: Allocated, boot: BootId) -> None:
+        """Delete a boot's rows of one meeting and tell nobody."""
+        async with self._database.connection() as connection:
+            server = self._database.by[0]
+            await connection.execute(sql.DELETE_ALLOCATIONS, of.tenant, of.meeting, of.epoch, server, boot)
 
     async def bury(self, boot: BootId, lease: float) -> None:
         """Clear what is left of an earlier boot of this server, rows only."""

@@ -1,19 +1,19 @@
 """Commands and their one effect: what was handled, the transaction of one, and how a commit of unknown outcome is settled."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.failure import StaleEpoch, Unavailable
-from contracts.ids import CommandId
+from contracts.ids import CommandId, TransportId
 from contracts.message import Reply
 from services.bus import Call
+from services.media_server.room import Allocated
 from services.media_server.store import sql
 from services.media_server.store.database import CommitUnknown, Database
-from services.media_server.store.record import Allocated, Record
+from services.media_server.store.record import Record
 
-KEPT = timedelta(days=1)
 AT_ONCE = 2_000
 
 
@@ -79,12 +79,17 @@ class Store:
         async with self._database.connection() as connection:
             await connection.execute(sql.DELETE_ALLOCATIONS, of.tenant, of.meeting, of.epoch, *self._database.by)
 
-    async def forget_handled(self) -> None:
-        """Forget commands handled over a day ago, some at a time: however many there are, no statement takes too long."""
+    async def forget_transports(self, transports: Sequence[TransportId]) -> None:
+        """Delete the rows of transports that closed, with all that hangs from them. No events: their epoch is over."""
+        async with self._database.connection() as connection:
+            await connection.execute(sql.FORGET_TRANSPORTS, transports, *self._database.by)
+
+    async def forget_handled(self, kept: float) -> None:
+        """Forget commands handled over `kept` seconds ago, some at a time: however many there are, no statement takes too long."""
         async with self._database.connection() as connection:
             some = True
             while some:
-                some = await connection.execute(sql.FORGET_HANDLED, KEPT, AT_ONCE) != "DELETE 0"
+                some = await connection.execute(sql.FORGET_HANDLED, timedelta(seconds=kept), AT_ONCE) != "DELETE 0"
 
 
 def meant(call: Call) -> Allocated:

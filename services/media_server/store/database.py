@@ -13,7 +13,8 @@ import asyncpg
 from contracts.failure import MeetingNotFound, StaleEpoch, Unavailable
 from contracts.ids import BootId, MediaServerId
 from services.fault_points import Point, reached
-from services.media_server.store.record import Allocated, Record
+from services.media_server.room import Allocated
+from services.media_server.store.record import Record
 
 SESSION = {
     "application_name": "doordarshan media server",

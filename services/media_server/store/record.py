@@ -1,27 +1,17 @@
 """An open transaction about one meeting: what a flow writes in it."""
 
-from dataclasses import dataclass
 from json import dumps
 
 import asyncpg
 
-from contracts.ids import BootId, Epoch, MediaServerId, MeetingId, ParticipantId, TenantId
+from contracts.ids import BootId, MediaServerId, ParticipantId
 from contracts.meeting import AppData, Direction
 from contracts.message import Reply
 from services.bus import Call
 from services.bus.envelope import as_json
-from services.media_server.room import Closing, LiveConsumer, LiveProducer, LiveTransport, Owner, Room
+from services.media_server.room import Allocated, Closing, LiveConsumer, LiveProducer, LiveTransport, Owner, Room
 from services.media_server.store import sql
 from services.media_server.told import Gone, GoneConsumer, GoneProducer, GoneTransport, Told
-
-
-@dataclass(frozen=True, slots=True)
-class Allocated:
-    """An allocation of this server, named."""
-
-    tenant: TenantId
-    meeting: MeetingId
-    epoch: Epoch
 
 
 class Record:
@@ -46,6 +36,10 @@ class Record:
 
     async def transport(self, transport: LiveTransport) -> None:
         await self._insert(sql.INSERT_TRANSPORT, transport.owner, transport.id, transport.direction.value)
+
+    async def connected(self, transport: LiveTransport) -> None:
+        """Keep that its peer is known: from here on this server misses a peer that does not come, or is gone."""
+        await self._connection.execute(sql.CONNECT_TRANSPORT, transport.id)
 
     async def producer(self, producer: LiveProducer, app_data: AppData) -> None:
         media = producer.media
@@ -72,18 +66,26 @@ class Record:
 
     async def closed(self, closing: Closing) -> int:
         """Delete what closed and tell the meeting of each row that there was. Return how many events that made."""
+        told = (await self.deleted(closing)).told()
+        await self.told(*told)
+        return len(told)
+
+    async def told_closed(self) -> set[str]:
+        """Return the ids of everything that the meeting was ever told to be closed."""
+        return {row["id"] for row in await self._connection.fetch(sql.TOLD_CLOSED, *self._of[:2])}
+
+    async def deleted(self, closing: Closing) -> Gone:
+        """Delete the rows of what closed, with those that hang from them; return the rows that there were."""
         ids = (list(closing.transports), list(closing.producers), list(closing.consumers))
         consumers = await self._connection.fetch(sql.DELETE_CONSUMERS, *ids)
         producers = await self._connection.fetch(sql.DELETE_PRODUCERS, *ids[:2])
         transports = await self._connection.fetch(sql.DELETE_TRANSPORTS, ids[0]) if ids[0] else []
-        told = Gone(
+        return Gone(
             closing.because,
             [GoneTransport(row["id"], row["participant"], Direction(row["direction"])) for row in transports],
             [GoneProducer(*row) for row in producers],
             [GoneConsumer(*row) for row in consumers],
-        ).told()
-        await self.told(*told)
-        return len(told)
+        )
 
     async def told(self, *told: Told) -> None:
         """Append events, in this order."""
