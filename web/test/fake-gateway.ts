@@ -19,7 +19,7 @@ interface Asked {
   lastEventId: number;
 }
 
-type Refusal = { status: number; code: string } | "network" | "lost answer" | "half an answer";
+type Refusal = { status: number; code: string; retryAfter?: number } | "network" | "silence" | "lost answer" | "half an answer";
 type Route = (asked: Asked, ids: string[]) => [status: number, body?: object];
 
 export class FakeGateway {
@@ -28,6 +28,7 @@ export class FakeGateway {
   readonly transports = new Map<string, { participantId: string; direction: string }>();
   readonly producers = new Map<string, Producer>();
   readonly consumers = new Map<string, { producerId: string; resumed: boolean }>();
+  epoch = 1;
   readonly events: { id: number; type: string; body: object }[] = [];
   #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
   #answers = new Map<string, Response>();
@@ -74,6 +75,13 @@ export class FakeGateway {
     this.happen("ProducerClosed", { producerId, participantId, reason });
   }
 
+  /** The meeting goes on elsewhere: nothing that was sent or received is there. */
+  moves(keepUntil: string | null = null, silently = false): void {
+    this.epoch += 1;
+    for (const things of [this.transports, this.producers, this.consumers]) things.clear();
+    this.happen("MeetingMoved", { mediaServerId: `server-${this.epoch}`, epoch: this.epoch, keepUntil }, silently);
+  }
+
   readonly fetch = async (input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> => {
     const asked = read(input, init);
     this.asked.push(asked);
@@ -81,7 +89,8 @@ export class FakeGateway {
     const at = this.#refusals.findIndex(({ path }) => path.test(name));
     const refusal = at < 0 ? undefined : this.#refusals.splice(at, 1)[0]?.refusal;
     if (refusal === "network") throw new TypeError("network is away");
-    if (typeof refusal === "object") return problem(refusal.status, refusal.code);
+    if (refusal === "silence") return silence(init.signal ?? undefined);
+    if (typeof refusal === "object") return problem(refusal.status, refusal.code, refusal.retryAfter);
     if (asked.path.endsWith("/events")) return this.#stream(asked.lastEventId, init.signal ?? undefined);
     const known = this.#answers.get(asked.key ?? "");
     const answer = known ?? this.#answer(asked, name);
@@ -105,7 +114,7 @@ export class FakeGateway {
     [/^POST \/v1\/meetings$/, ({ body }) => [201, { meetingId: body["meetingId"] }]],
     [/^POST .*\/join$/, ({ body }) => this.#join(body)],
     [/^POST .*\/leave$/, () => [204]],
-    [/^GET \/v1\/meetings\/[^/]+$/, () => [200, { epoch: 1, ...this.#snapshot(), ownTransports: this.#transportsOf("me") }]],
+    [/^GET \/v1\/meetings\/[^/]+$/, () => [200, { epoch: this.epoch, ...this.#snapshot(), ownTransports: this.#transportsOf("me") }]],
     [/^POST .*\/participants\/(.+)\/transports$/, ({ body }, [participant]) => this.#transport(participant ?? "", body)],
     [/^POST .*\/connect$/, () => [204]],
     [/^POST .*\/participants\/(.+)\/producers$/, ({ body }, [participant]) => this.#produce(participant ?? "", body)],
@@ -120,7 +129,7 @@ export class FakeGateway {
     const id = String(body["participantId"]);
     if (!this.participants.has(id)) this.joins(id, String(body["displayName"] ?? id));
     const rtpCapabilities = fakeParameters.generateRouterRtpCapabilities();
-    return [200, { participantToken: `seat-of-${id}`, rtpCapabilities, routerId: "router", epoch: 1, ...this.#snapshot() }];
+    return [200, { participantToken: `seat-of-${id}`, rtpCapabilities, routerId: "router", epoch: this.epoch, ...this.#snapshot() }];
   }
 
   #snapshot(): object {
@@ -191,8 +200,13 @@ function read(input: RequestInfo | URL, init: RequestInit): Asked {
   return { method: init.method ?? "GET", path: new URL(String(input)).pathname, body, key: headers.get("Idempotency-Key"), token, lastEventId };
 }
 
-function problem(status: number, code: string): Response {
-  return new Response(JSON.stringify({ status, code, detail: code }), { status, headers: { "Retry-After": "0.01" } });
+function problem(status: number, code: string, retryAfter = 0.01): Response {
+  return new Response(JSON.stringify({ status, code, detail: code }), { status, headers: { "Retry-After": String(retryAfter) } });
+}
+
+/** No answer, until the caller gives up. */
+function silence(signal?: AbortSignal): Promise<Response> {
+  return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason as Error)));
 }
 
 function encode(type: string, body: object, id: number | null): Uint8Array {

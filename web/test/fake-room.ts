@@ -14,6 +14,8 @@ export interface FakeRoom {
   told: string[];
   /** The browser's transports, the newest last. */
   transports: types.Transport[];
+  /** Whether transports connect and frames arrive at consumers; so it is until a test says otherwise. */
+  media: { connects: boolean; flows: boolean };
 }
 
 const NAMES: (keyof RoomEvents)[] = [
@@ -25,15 +27,23 @@ export function fakeDevice(): types.Device {
   return new Device({ handlerFactory: FakeHandler.createFactory(fakeParameters) });
 }
 
-export async function fakeRoom(gateway = new FakeGateway(), options: JoinOptions = {}): Promise<FakeRoom> {
+export async function fakeRoom(gateway = new FakeGateway(), { urls, ...options }: JoinOptions & { urls?: string[] } = {}): Promise<FakeRoom> {
   const device = fakeDevice();
   const transports: types.Transport[] = [];
-  device.observer.on("newtransport", (transport) => transports.push(transport));
-  const room = await join("http://gateway.test", "access", "m1", { participantId: "me", device, fetch: gateway.fetch, patience: 2_000, ...options });
+  const media = { connects: true, flows: true };
+  device.observer.on("newtransport", (transport) => {
+    transports.push(transport);
+    const inbound = (): RTCStatsReport => new Map([["in", { type: "inbound-rtp", framesDecoded: Number(media.flows), packetsReceived: Number(media.flows) }]]);
+    transport.handler.getReceiverStats = () => Promise.resolve(inbound());
+    const connected = (): void => void (media.connects && (transport.handler as FakeHandler).setConnectionState("connected"));
+    transport.observer.on("newproducer", connected);
+    transport.observer.on("newconsumer", connected);
+  });
+  const room = await join(urls ?? "http://gateway.test", "access", "m1", { participantId: "me", device, fetch: gateway.fetch, patience: 2_000, ...options });
   const told: string[] = [];
   for (const name of NAMES) room.on(name, (value) => told.push(`${name} ${detailOf(value)}`.trim()));
   await until(() => room.connection === "connected");
-  return { gateway, room, told, transports };
+  return { gateway, room, told, transports, media };
 }
 
 function detailOf(value: unknown): string {

@@ -48,6 +48,7 @@ class Carrier:
         self._dirty, self._woken = asyncio.Event(), asyncio.Event()
         self._pass: asyncio.Task[None] | None = None
         self._failures = 0
+        self._ahead = False
         self._closing: set[asyncio.Task[None]] = set()
         self._running = spawn(self._run())
 
@@ -68,6 +69,12 @@ class Carrier:
         self._drop(keep=keep)
         self._woken.set()
         self.changed()
+
+    def moved(self, *, keep: bool) -> None:
+        """Follow a move, unless a refused order told of it before its event did: then the transport is at the new place already."""
+        ahead, self._ahead = self._ahead, False
+        if not ahead:
+            self.restart(keep=keep)
 
     async def close(self) -> None:
         """Close for good."""
@@ -124,6 +131,7 @@ class Carrier:
         if isinstance(error, ApiError) and error.over:
             return self._over(code)
         self._failures += 1
+        self._ahead |= code == "stale_epoch"
         self._drop(keep=code == "stale_epoch")
         self.changed()
         if self._failures > 1 or code == "media_server_unavailable":

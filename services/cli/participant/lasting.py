@@ -163,7 +163,7 @@ class LastingParticipant(Participant):
         self.moves.append(Move(epoch, time.monotonic(), kept))
         self._close(list(self.producers), moved=True)
         for carrier in self._carriers.values():
-            carrier.restart(keep=kept)
+            carrier.moved(keep=kept)
 
     def _list(self, producers: list[JsonObject]) -> None:
         """Take in producers of the others; receive those that are wanted."""

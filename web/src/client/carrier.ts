@@ -1,7 +1,8 @@
 /**
  * One direction's WebRTC transport, kept alive. Its cargo (publications, subscriptions) says what should be on it; the carrier
  * makes the transport, has the cargo loaded whenever something changed, and starts anew when the transport or the meeting's
- * server is gone. Passes never overlap, so nothing here is told twice.
+ * server is gone. Passes never overlap, so nothing here is told twice. A transport whose server goes on for a while is closed
+ * only when its successor has taken over.
  */
 
 import { asProblem, Problem } from "./problem";
@@ -12,10 +13,12 @@ import type { types } from "mediasoup-client";
 
 export interface Cargo {
   readonly direction: Direction;
-  /** Make what is on `transport` equal to what is wanted; called again after each change, so it must be repeatable. */
-  load: (transport: types.Transport) => Promise<void>;
-  /** The transport is gone, with all that was on it. */
+  /** Make what is on `transport` equal to what is wanted; called again after each change, so it must be repeatable. `signal`: give up. */
+  load: (transport: types.Transport, signal: AbortSignal) => Promise<void>;
+  /** The transport is given up, with all that was on it; it may go on for a while. */
   lost: () => void;
+  /** Resolves when what was on the transport before the one that is loaded is not needed any more. */
+  relieved: () => Promise<void>;
 }
 
 export interface CarrierOptions {
@@ -32,15 +35,23 @@ export interface CarrierOptions {
 /** How long a transport may be disconnected before its server is asked after: a server's lease lasts 5 s. */
 const SILENT_MS = 4_000;
 
+/** How long a transport is kept beside its successor at most. */
+const LONGEST_OVERLAP_MS = 10_000;
+
 export class Carrier {
   #transport: types.Transport | undefined;
+  /** It goes on until `#transport` has taken over. */
+  #leaving: types.Transport | undefined;
   #dirty = false;
   #running = false;
-  #generation = 0;
+  /** Ends whatever is under way for a transport that is given up. */
+  #pass = new AbortController();
   /** Failed passes in a row. */
   #failures = 0;
   /** Transports in a row that found no way to the media server. */
   #fruitless = 0;
+  /** A refused order told of a move before its event did: the transport in use, or the next one, is at the new place already. */
+  #ahead = false;
   /** What was on the last transport is not yet on a new one. */
   #lost = false;
   /** Transports that the server closed; the event may be here before the answer that names the transport. */
@@ -76,11 +87,20 @@ export class Carrier {
     if (this.#transport?.id === transportId) this.restart();
   }
 
-  /** Make a new transport in place of the one in use, or of the one being made. */
-  restart(): void {
-    this.#generation += 1;
-    this.#drop();
+  /** Make a new transport in place of the one in use, or of the one being made. With `keep` the one in use goes on until the new one has taken over. */
+  restart(keep = false): void {
+    this.#pass.abort();
+    this.#pass = new AbortController();
+    this.#drop(keep);
+    this.#wake.abort();
     this.changed();
+  }
+
+  /** The meeting moved; with `keep` its old server goes on for a while. */
+  moved(keep: boolean): void {
+    const ahead = this.#ahead;
+    this.#ahead = false;
+    if (!ahead) this.restart(keep);
   }
 
   /** The network is back: do not wait for the next try. */
@@ -90,44 +110,56 @@ export class Carrier {
 
   close(): void {
     this.#closed.abort();
+    this.#pass.abort();
     this.#wake.abort();
-    this.#drop();
+    this.#drop(false);
+    this.#leaving?.close();
   }
 
   async #run(): Promise<void> {
     this.#running = true;
     while (this.#dirty && !this.#closed.signal.aborted) {
       this.#dirty = false;
-      const generation = this.#generation;
+      const { signal } = this.#pass;
       try {
-        await this.cargo.load(this.#transport ?? (await this.#make()));
-        this.#failures = 0;
-        this.#lost = false;
+        await this.cargo.load(this.#transport ?? (await this.#make(signal)), signal);
+        if (!signal.aborted) this.#loaded();
       } catch (error) {
-        if (generation === this.#generation) await this.#failed(asProblem(error));
+        if (!signal.aborted) await this.#failed(asProblem(error));
       }
       this.options.onState();
     }
     this.#running = false;
   }
 
-  async #make(): Promise<types.Transport> {
+  async #make(signal: AbortSignal): Promise<types.Transport> {
     const { seat, device, iceServers } = this.options;
     if (this.#fruitless > 1) await this.#pause(this.#fruitless);
-    const generation = this.#generation;
-    const made = await seat.recreateTransport(this.cargo.direction, this.#closed.signal);
-    if (generation !== this.#generation || this.#closed.signal.aborted || this.#gone.has(made.id)) {
+    const made = await seat.recreateTransport(this.cargo.direction, signal);
+    if (signal.aborted || this.#gone.has(made.id)) {
       throw new Problem("transport_not_found", -1, "the transport was closed while it was made");
     }
     const parameters = { ...made, iceServers: [...made.iceServers.map(withoutNulls), ...iceServers] };
     const transport =
       this.cargo.direction === "send" ? device.createSendTransport(parameters) : device.createRecvTransport(parameters);
     transport.on("connect", ({ dtlsParameters }, done, failed) => {
-      seat.connectTransport(transport.id, dtlsParameters).then(done, failed);
+      seat.connectTransport(transport.id, dtlsParameters, signal).then(done, failed);
     });
     transport.on("connectionstatechange", (state) => this.#stateChanged(transport, state));
     this.#transport = transport;
     return transport;
+  }
+
+  #loaded(): void {
+    this.#failures = 0;
+    this.#lost = false;
+    if (this.#leaving) void this.#relieve(this.#leaving);
+  }
+
+  async #relieve(leaving: types.Transport): Promise<void> {
+    await Promise.race([this.cargo.relieved(), wait(LONGEST_OVERLAP_MS, this.#closed.signal)]);
+    if (this.#leaving === leaving) this.#leaving = undefined;
+    leaving.close();
   }
 
   #stateChanged(transport: types.Transport, state: types.ConnectionState): void {
@@ -155,12 +187,13 @@ export class Carrier {
     if (problem.over) return this.options.onOver(problem);
     this.#dirty = true;
     this.#failures += 1;
-    this.#drop();
+    this.#ahead ||= problem.code === "stale_epoch";
+    this.#drop(problem.code === "stale_epoch"); // the old server may go on until everybody has followed
     this.options.onState();
     if (!problem.transportGone) this.options.onProblem(problem);
-    await this.#pause(this.#failures);
     const doubtful = this.#failures > 1 || problem.code === "media_server_unavailable";
-    if (doubtful && !this.#closed.signal.aborted) await this.#renewSeat();
+    if (doubtful) void this.#renewSeat();
+    await this.#pause(this.#failures);
   }
 
   /** Joining again tells whether the seat still stands, and has the meeting placed anew if its server died. */
@@ -169,7 +202,7 @@ export class Carrier {
       await this.options.seat.renew();
     } catch (error) {
       const problem = asProblem(error);
-      if (problem.over) this.options.onOver(problem);
+      if (problem.over && !this.#closed.signal.aborted) this.options.onOver(problem);
     }
   }
 
@@ -179,12 +212,17 @@ export class Carrier {
     if (!this.#closed.signal.aborted) await wait(tries > 1 ? backoff(tries - 2) : 50, this.#wake.signal);
   }
 
-  #drop(): void {
+  #drop(keep: boolean): void {
     const transport = this.#transport;
     this.#transport = undefined;
-    transport?.close();
     if (!transport) return;
-    this.#lost = true;
+    if (keep && transport.connectionState === "connected") {
+      this.#leaving?.close();
+      this.#leaving = transport;
+    } else {
+      transport.close();
+      this.#lost = true;
+    }
     this.cargo.lost();
   }
 }

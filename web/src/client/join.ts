@@ -24,8 +24,8 @@ export interface JoinOptions extends ApiOptions {
   device?: types.Device;
 }
 
-/** Join `meeting` at the gateway `url` with an access token. Raises Problem (`meeting_full`, `forbidden`, …). */
-export async function join(url: string, token: string, meeting: string, options: JoinOptions = {}): Promise<Room> {
+/** Join `meeting` at the gateway `url` (or several) with an access token. Raises Problem (`meeting_full`, `forbidden`, …). */
+export async function join(url: string | string[], token: string, meeting: string, options: JoinOptions = {}): Promise<Room> {
   const { create, displayName, autoSubscribe = true, iceServers = [] } = options;
   const device = options.device ?? (await Device.factory());
   const api = new Api(url, options);

@@ -3,23 +3,23 @@
  * meanwhile and those that the snapshot contains are dropped.
  */
 
-import type { Details, MeetingEvent } from "./wire";
+import type { MeetingEvent } from "./wire";
 
-export interface LogReader {
+export interface LogReader<Snapshot extends { lastEventId: number }> {
   apply: (event: MeetingEvent) => void;
-  reconcile: (details: Details) => void;
+  reconcile: (snapshot: Snapshot) => void;
   /** Fetch the meeting; called after a gap. */
-  fetch: () => Promise<Details>;
+  fetch: () => Promise<Snapshot>;
   onFailure: (error: unknown) => void;
 }
 
-export class EventLog {
+export class EventLog<Snapshot extends { lastEventId: number }> {
   #held: MeetingEvent[] | null = null;
   #again = false;
 
   constructor(
     private last: number,
-    private readonly reader: LogReader,
+    private readonly reader: LogReader<Snapshot>,
   ) {}
 
   /** The last event that is contained in what the reader knows. */

@@ -4,19 +4,23 @@
  */
 
 import { Carrier, type CarrierOptions } from "./carrier";
+import { fetchDetails } from "./details";
 import { Emitter } from "./emitter";
 import { follow } from "./follow";
 import { EventLog } from "./log";
+import { Others } from "./others";
 import { asProblem, type Problem } from "./problem";
 import { Receiver } from "./receiver";
-import { Roster, type Change, type Participant } from "./roster";
+import type { Participant } from "./roster";
 import type { Connection, RoomEvents } from "./room-events";
 import type { Seat } from "./seat";
 import { Sender, type Publication, type PublishOptions } from "./sender";
 import { renewBefore } from "./token";
-import { backoff, wait } from "./waiting";
 import type { Details, Direction, Joined, MeetingEvent, ProducerView } from "./wire";
 import type { types } from "mediasoup-client";
+
+/** Why a consumer closes for good; whatever else closes it closes its transport too, and that is made anew with all that was on it. */
+const CLOSED = new Set(["closed", "producer_closed"]);
 
 export interface RoomOptions {
   autoSubscribe: boolean;
@@ -24,23 +28,25 @@ export interface RoomOptions {
 }
 
 export class Room extends Emitter<RoomEvents> {
-  readonly #roster = new Roster();
-  readonly #log: EventLog;
+  readonly #others: Others;
+  readonly #log: EventLog<Details & { lost: string[] }>;
   readonly #sender: Sender;
   readonly #receiver: Receiver;
   readonly #carriers: Record<Direction, Carrier>;
   readonly #stopped = new AbortController();
   #connection: Connection = "connecting";
   #following = false;
+  #epoch: number;
 
   /** Made by `join`. */
   constructor(
     private readonly seat: Seat,
     device: types.Device,
     joined: Joined,
-    private readonly options: RoomOptions,
+    options: RoomOptions,
   ) {
     super();
+    this.#epoch = joined.epoch;
     this.#sender = new Sender(seat, device, () => this.#carriers.send.changed(), (gone) => this.emit("publicationClosed", gone));
     this.#receiver = new Receiver(seat, device, () => this.#carriers.recv.changed(), {
       onAdded: (subscription) => this.emit("trackAdded", subscription),
@@ -56,11 +62,12 @@ export class Room extends Emitter<RoomEvents> {
       onOver: (problem) => this.#over(problem),
     };
     this.#carriers = { send: new Carrier(this.#sender, carrier), recv: new Carrier(this.#receiver, carrier) };
-    this.#roster.reconcile(joined);
+    this.#others = new Others(seat.of.participantId, this.#receiver, options.autoSubscribe, (name, value) => this.emit(name, value));
+    this.#others.roster.reconcile(joined);
     this.#log = new EventLog(joined.lastEventId, {
       apply: (event) => this.#apply(event),
       reconcile: (details) => this.#reconcile(details),
-      fetch: () => this.#details(),
+      fetch: () => fetchDetails(seat, Object.values(this.#carriers), this.#stopped.signal),
       onFailure: (error) => this.#over(asProblem(error)),
     });
     setTimeout(() => this.#begin(), 0); // after the caller of join() has attached its listeners
@@ -77,12 +84,12 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Everybody who is seated, this participant included. */
   get participants(): Participant[] {
-    return [...this.#roster.participants.values()];
+    return [...this.#others.roster.participants.values()];
   }
 
   /** Everything that is sent, own producers included. */
   get producers(): ProducerView[] {
-    return [...this.#roster.producers.values()];
+    return [...this.#others.roster.producers.values()];
   }
 
   get connection(): Connection {
@@ -113,12 +120,12 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Receive a producer; needed only without `autoSubscribe`, or after `unsubscribe`. */
   subscribe(producerId: string): void {
-    const producer = this.#roster.producers.get(producerId);
-    if (producer) this.#receiver.subscribe(producer);
+    this.#others.subscribe(producerId);
   }
 
+  /** Receive a producer no more, nor what takes its place when its transport or the meeting's server is another. */
   unsubscribe(producerId: string): void {
-    this.#receiver.unsubscribe(producerId);
+    this.#others.unsubscribe(producerId);
   }
 
   /** Make the transport of a direction anew, with everything on it. */
@@ -149,7 +156,7 @@ export class Room extends Emitter<RoomEvents> {
   #begin(): void {
     if (this.#stopped.signal.aborted) return;
     this.#carriers.recv.changed(); // holds the seat, also when there is nothing to receive yet
-    for (const producer of this.#roster.producers.values()) this.#opened(producer);
+    this.#others.begin();
     void this.#follow();
     void renewBefore(this.seat, this.#stopped.signal);
     globalThis.addEventListener?.("online", this.#online);
@@ -181,56 +188,29 @@ export class Room extends Emitter<RoomEvents> {
     if (own && type === "ParticipantLeft") return this.#finish("removed", { reason: body.reason });
     if (type === "MeetingEnded") return this.#finish("ended", undefined);
     if (type === "TransportClosed") this.#carriers[body.direction].gone(body.transportId);
-    if (type === "ConsumerClosed") this.#receiver.closedByServer(body.consumerId);
+    if (type === "ConsumerClosed" && CLOSED.has(body.reason)) this.#receiver.closedByServer(body.consumerId);
     if (own && type === "ProducerClosed" && body.reason === "closed") this.#sender.closedByServer(body.producerId);
-    this.#tell(this.#roster.apply(event));
-    if (type === "MeetingMoved") this.#moved(body.epoch);
+    if (type === "MeetingMoved") this.#moved(body.epoch, Boolean(body.keepUntil));
+    else this.#others.apply(event);
   }
 
-  #moved(epoch: number): void {
+  /** All that is sent is sent anew at the new place. Where the old one is `kept` for a while, it is left only when that is done. */
+  #moved(epoch: number, kept: boolean): void {
+    if (epoch <= this.#epoch) return;
+    this.#epoch = epoch;
+    this.#others.moved();
     this.emit("meetingMoved", { epoch });
-    this.#carriers.send.restart();
-    this.#carriers.recv.restart();
-  }
-
-  async #details(): Promise<Details & { asked: (string | undefined)[] }> {
-    for (let tries = 0; ; tries += 1) {
-      const asked = Object.values(this.#carriers).map((carrier) => carrier.transport?.id);
-      try {
-        return { ...(await this.seat.details(this.#stopped.signal)), asked };
-      } catch (error) {
-        const { over, code } = asProblem(error);
-        if (this.#stopped.signal.aborted || over || code === "forbidden") throw error;
-        await wait(backoff(tries), this.#stopped.signal);
-      }
-    }
+    this.#carriers.send.moved(kept);
+    this.#carriers.recv.moved(kept);
   }
 
   /** After a gap: close what is not listed any more, this participant's own transports too. */
-  #reconcile(details: Details & { asked?: (string | undefined)[] }): void {
+  #reconcile({ lost, ...details }: Details & { lost: string[] }): void {
     const seated = details.participants.some((participant) => participant.participantId === this.participantId);
     if (!seated) return this.#finish("removed", { reason: "gone" });
-    const standing = new Set(details.ownTransports.map((transport) => transport.id));
-    for (const carrier of Object.values(this.#carriers)) {
-      const id = carrier.transport?.id;
-      if (id && details.asked?.includes(id) && !standing.has(id)) carrier.gone(id);
-    }
-    this.#tell(this.#roster.reconcile(details));
-  }
-
-  #tell(changes: Change[]): void {
-    for (const change of changes) {
-      if ("participant" in change) this.emit(change.type, change.participant);
-      else if (change.type === "producerOpened") this.#opened(change.producer);
-      else if (change.producer.participantId !== this.participantId) this.emit(change.type, change.producer);
-      if (change.type === "producerClosed") this.#receiver.unsubscribe(change.producer.id, true);
-    }
-  }
-
-  #opened(producer: ProducerView): void {
-    if (producer.participantId === this.participantId) return;
-    this.emit("producerOpened", producer);
-    if (this.options.autoSubscribe) this.#receiver.subscribe(producer);
+    this.#moved(details.epoch, false);
+    for (const carrier of Object.values(this.#carriers)) for (const transport of lost) carrier.gone(transport);
+    this.#others.reconcile(details);
   }
 
   #stateChanged(): void {
@@ -262,6 +242,7 @@ export class Room extends Emitter<RoomEvents> {
     globalThis.removeEventListener?.("online", this.#online);
     this.#carriers.send.close();
     this.#carriers.recv.close();
+    this.#receiver.close();
     this.#setConnection("closed");
     this.#sender.close();
     return true;

@@ -9,7 +9,12 @@ export interface Participant {
 
 export type Change =
   | { type: "participantJoined" | "participantLeft"; participant: Participant }
-  | { type: "producerOpened" | "producerClosed" | "producerPaused" | "producerResumed"; producer: ProducerView };
+  | { type: "producerOpened" | "producerPaused" | "producerResumed"; producer: ProducerView }
+  /** `comesAgain`: what was sent will be sent again by another producer, of itself. */
+  | { type: "producerClosed"; producer: ProducerView; comesAgain: boolean };
+
+/** Why producers close that their senders make anew at once. */
+const PASSING = new Set(["recreated", "server_restarted"]);
 
 export class Roster {
   readonly participants = new Map<string, Participant>();
@@ -27,6 +32,11 @@ export class Roster {
     ];
   }
 
+  /** Everything that was sent at the old place is over. */
+  moved(): Change[] {
+    return [...this.producers.keys()].flatMap((id) => this.#close(id, true));
+  }
+
   /** Take one event; events that change nothing here return no change. */
   apply({ type, body }: MeetingEvent): Change[] {
     switch (type) {
@@ -42,9 +52,9 @@ export class Roster {
       case "ProducerResumed":
         return this.#pause(body.producerId, false);
       case "ProducerClosed":
-        return this.#close(body.producerId);
+        return this.#close(body.producerId, PASSING.has(body.reason));
       case "MeetingMoved":
-        return [...this.producers.keys()].flatMap((id) => this.#close(id));
+        return this.moved();
       default:
         return [];
     }
@@ -80,9 +90,9 @@ export class Roster {
     return [{ type: paused ? "producerPaused" : "producerResumed", producer }];
   }
 
-  #close(id: string): Change[] {
+  #close(id: string, comesAgain = false): Change[] {
     const producer = this.producers.get(id);
     this.producers.delete(id);
-    return producer ? [{ type: "producerClosed", producer }] : [];
+    return producer ? [{ type: "producerClosed", producer, comesAgain }] : [];
   }
 }

@@ -1,8 +1,8 @@
 /** A participant's seat in a meeting: the ids, the token that proves it, and the requests made in its name. */
 
-import type { Api } from "./http";
+import type { Api, Persistence } from "./http";
 import { asProblem } from "./problem";
-import type { AppData, Capacity, ConsumerCreated, Details, Direction, Joined, ProducerView, TransportRecreated } from "./wire";
+import type { Capacity, ConsumerCreated, Details, Direction, Joined, ProducerView, TransportRecreated } from "./wire";
 import type { types } from "mediasoup-client";
 
 export interface Seating {
@@ -11,6 +11,11 @@ export interface Seating {
   /** New for each page load or process; it stays as long as the seat is held. */
   instanceId: string;
   displayName?: string;
+}
+
+export interface ProducerWanted extends Pick<ProducerView, "kind" | "paused" | "appData"> {
+  transportId: string;
+  rtpParameters: types.RtpParameters;
 }
 
 /** Milliseconds that a transport is asked for before the seat itself is in doubt: only joining again moves a meeting. */
@@ -67,35 +72,35 @@ export class Seat {
   }
 
   recreateTransport(direction: Direction, signal: AbortSignal): Promise<TransportRecreated> {
-    return this.#post("/transports", { direction }, signal, RECREATE_MS);
+    return this.#post("/transports", { direction }, signal, { patience: RECREATE_MS, soon: true });
   }
 
-  connectTransport(transport: string, dtlsParameters: types.DtlsParameters): Promise<void> {
-    return this.#post(`/transports/${transport}/connect`, { dtlsParameters });
+  connectTransport(transport: string, dtlsParameters: types.DtlsParameters, signal?: AbortSignal): Promise<void> {
+    return this.#post(`/transports/${transport}/connect`, { dtlsParameters }, signal);
   }
 
-  createProducer(producer: Pick<ProducerView, "kind" | "paused"> & { transportId: string; rtpParameters: types.RtpParameters; appData: AppData }): Promise<{ id: string }> {
-    return this.#post("/producers", producer);
+  createProducer(producer: ProducerWanted, signal?: AbortSignal): Promise<{ id: string }> {
+    return this.#post("/producers", producer, signal);
   }
 
-  pauseProducer(producer: string, paused: boolean): Promise<void> {
-    return this.#post(`/producers/${producer}/${paused ? "pause" : "resume"}`);
+  pauseProducer(producer: string, paused: boolean, signal?: AbortSignal): Promise<void> {
+    return this.#post(`/producers/${producer}/${paused ? "pause" : "resume"}`, {}, signal);
   }
 
-  closeProducer(producer: string): Promise<void> {
-    return this.api.delete(`${this.#own}/producers/${producer}`, this.token);
+  closeProducer(producer: string, signal?: AbortSignal): Promise<void> {
+    return this.api.delete(`${this.#own}/producers/${producer}`, this.token, signal);
   }
 
-  createConsumer(producerId: string, rtpCapabilities: types.RtpCapabilities): Promise<ConsumerCreated> {
-    return this.#post("/consumers", { producerId, rtpCapabilities, paused: true });
+  createConsumer(producerId: string, rtpCapabilities: types.RtpCapabilities, signal?: AbortSignal): Promise<ConsumerCreated> {
+    return this.#post("/consumers", { producerId, rtpCapabilities, paused: true }, signal);
   }
 
-  resumeConsumer(consumer: string): Promise<void> {
-    return this.#post(`/consumers/${consumer}/resume`);
+  resumeConsumer(consumer: string, signal?: AbortSignal): Promise<void> {
+    return this.#post(`/consumers/${consumer}/resume`, {}, signal);
   }
 
-  closeConsumer(consumer: string): Promise<void> {
-    return this.api.delete(`${this.#own}/consumers/${consumer}`, this.token);
+  closeConsumer(consumer: string, signal?: AbortSignal): Promise<void> {
+    return this.api.delete(`${this.#own}/consumers/${consumer}`, this.token, signal);
   }
 
   get #meeting(): string {
@@ -106,7 +111,7 @@ export class Seat {
     return `${this.#meeting}/participants/${encodeURIComponent(this.of.participantId)}`;
   }
 
-  #post<T>(path: string, body: object = {}, signal?: AbortSignal, patience?: number): Promise<T> {
-    return this.api.post(this.#own + path, this.token, body, signal, patience);
+  #post<T>(path: string, body: object = {}, signal?: AbortSignal, persistence?: Persistence): Promise<T> {
+    return this.api.post(this.#own + path, this.token, body, signal, persistence);
   }
 }

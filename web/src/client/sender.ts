@@ -3,6 +3,7 @@
 import type { Cargo } from "./carrier";
 import { asProblem, Problem, unlessGone } from "./problem";
 import type { Seat } from "./seat";
+import { wait } from "./waiting";
 import type { AppData, Kind } from "./wire";
 import type { types } from "mediasoup-client";
 
@@ -37,17 +38,23 @@ export class Publication {
 interface Entry {
   publication: Publication;
   producer?: types.Producer;
+  /** It goes on at the old place until the others have changed over. */
+  leaving?: types.Producer;
   /** What the server was last told. */
   told: boolean;
   withdrawn: boolean;
   settled: (problem?: Problem) => void;
 }
 
+/** How long sending goes on at the old place after a move: the others change over to the new one meanwhile. */
+const OVERLAP_MS = 4_000;
+
 export class Sender implements Cargo {
   readonly direction = "send";
   readonly #entries = new Map<Publication, Entry>();
   #producing: Entry | undefined;
   #listening: types.Transport | undefined;
+  #signal: AbortSignal | undefined;
   #over = false;
 
   constructor(
@@ -78,6 +85,7 @@ export class Sender implements Cargo {
     const entry = this.#entries.get(publication);
     if (!entry) return;
     entry.withdrawn = true;
+    entry.leaving?.close();
     entry.producer?.close();
     this.changed();
   }
@@ -106,12 +114,19 @@ export class Sender implements Cargo {
 
   lost(): void {
     for (const entry of this.#entries.values()) {
+      if (entry.producer) entry.leaving = entry.producer;
       delete entry.producer;
       entry.publication.producerId = undefined;
     }
   }
 
-  async load(transport: types.Transport): Promise<void> {
+  /** Nobody tells when the others have changed over. */
+  relieved(): Promise<void> {
+    return wait(OVERLAP_MS);
+  }
+
+  async load(transport: types.Transport, signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
     this.#listen(transport);
     for (const entry of [...this.#entries.values()]) {
       if (entry.withdrawn) await this.#withdraw(entry);
@@ -165,7 +180,7 @@ export class Sender implements Cargo {
     const { publication, producer } = entry;
     if (!producer || entry.told === publication.paused || entry.withdrawn) return;
     const paused = publication.paused;
-    await this.seat.pauseProducer(producer.id, paused).catch(unlessGone);
+    await this.seat.pauseProducer(producer.id, paused, this.#signal).catch(unlessGone);
     entry.told = paused;
   }
 
@@ -174,7 +189,7 @@ export class Sender implements Cargo {
     entry.producer?.close(); // it may have been made after it was withdrawn
     this.#forget(entry);
     entry.settled();
-    if (id !== undefined) await this.seat.closeProducer(id).catch(unlessGone);
+    if (id !== undefined) await this.seat.closeProducer(id, this.#signal).catch(unlessGone);
   }
 
   #forget(entry: Entry): void {
@@ -194,7 +209,8 @@ export class Sender implements Cargo {
       const entry = this.#producing as Entry;
       const paused = entry.publication.paused;
       entry.told = paused;
-      this.seat.createProducer({ transportId: transport.id, kind, rtpParameters, paused, appData }).then(done, failed);
+      const producer = { transportId: transport.id, kind, rtpParameters, paused, appData };
+      this.seat.createProducer(producer, this.#signal).then(done, failed);
     });
   }
 }

@@ -19,6 +19,11 @@ export function backoff(tries: number): number {
   return Math.min(5_000, 250 * 2 ** Math.min(tries, 10)) * (0.75 + Math.random() / 2);
 }
 
+/** A random number of milliseconds from `least` to `most`, so that clients do not come in step. */
+export function between(least: number, most: number): number {
+  return least + Math.random() * (most - least);
+}
+
 /** Run `work` for each of `items`, at most `limit` at a time; raises what the first failing one raised, after all have ended. */
 export async function inParallel<T>(limit: number, items: T[], work: (item: T) => Promise<void>): Promise<void> {
   const waiting = [...items];

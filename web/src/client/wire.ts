@@ -79,7 +79,8 @@ export interface EventBodies {
   ProducerClosed: OfProducer & { reason: string };
   ConsumerClosed: OfProducer & { consumerId: string; reason: string };
   TransportClosed: Of & { transportId: string; direction: Direction; reason: string };
-  MeetingMoved: { mediaServerId: string; epoch: number };
+  /** With `keepUntil` the old server goes on forwarding until then, and takes no orders. */
+  MeetingMoved: { mediaServerId: string; epoch: number; keepUntil?: string | null };
   MeetingEnded: object;
   /** The log went back (a restore): everything known is in doubt. */
   LogReset: object;
