@@ -282,6 +282,23 @@ class Stage:
         await eventually(same)
 
 
+async def exact(stage: Stage) -> bool:
+    """Say whether each server is booked with what its meetings need, and no more than it has."""
+    sql = """select b.server, b.booked, b.capacity, coalesce(sum(m.participants * m.producers), 0) as needed
+             from bookings b left join meetings m on m.server = b.server group by b.server, b.booked, b.capacity"""
+    for row in await stage.rows.fetch(sql):
+        assert row["booked"] == row["needed"] <= row["capacity"], dict(row)
+    return True
+
+
+async def killed(server: FakeServer) -> None:
+    """Have a server die as with SIGKILL: its queue stays, nobody answers, its lease runs out."""
+    assert server.serving is not None
+    serving, server.serving = server.serving, None
+    await serving.stop(within=0.1)
+    await server.renew(0.0)
+
+
 def holder(joined: MeetingJoined, grants: tuple[Grant, ...] = INVITED.grants) -> Actor:
     """Return the actor that the participant token of a join stands for."""
     return Actor(grants=grants, participant=joined.participant_id, instance=joined.instance_id, seat=Seat(joined.seat))

@@ -9,13 +9,15 @@ import pytest
 
 from contracts.create_meeting import AllocateRouter
 from contracts.failure import MediaServerUnavailable
-from contracts.ids import MeetingId
+from contracts.ids import Epoch, MeetingId
+from contracts.live import LostRouter, RoutersLost
 from contracts.meeting import Direction
 from contracts.recreate_transport import RecreateTransport
+from services.kendra.flows.routers_lost import routers_lost
 from services.kendra.moving import Pauses
 from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
-from tests.services.kendra_peers import TENANT, FakeServer, Stage, elapsed, holder, named, staged
+from tests.services.kendra_peers import TENANT, FakeServer, Stage, elapsed, exact, holder, killed, named, staged
 
 LEASE = 1.0
 """Seconds; kendra believes that it is over after as long."""
@@ -40,6 +42,13 @@ async def carried(stage: Stage, by: str | None = None, number: int = 1) -> bool:
     return True
 
 
+async def allocated_in(stage: Stage, epoch: int, number: int) -> bool:
+    """Say whether so many meetings have their router in that epoch."""
+    found = await stage.rows.fetchval("select count(*) from allocations where epoch = $1", epoch)
+    assert found == number, f"{found} of {number} are in epoch {epoch}"
+    return True
+
+
 async def booted(stage: Stage, server: FakeServer) -> bool:
     """Say whether that boot has a router."""
     return bool(await stage.rows.fetchval("select count(*) from allocations where boot = $1", server.boot))
@@ -49,23 +58,6 @@ async def unplaced(stage: Stage, number: int) -> bool:
     """Say whether so many meetings wait for a place."""
     sql = "select count(*) = $1 from meetings where server is null and ended_at is null"
     return bool(await stage.rows.fetchval(sql, number))
-
-
-async def exact(stage: Stage) -> bool:
-    """Say whether each server is booked with what its meetings need, and no more than it has."""
-    sql = """select b.server, b.booked, b.capacity, coalesce(sum(m.participants * m.producers), 0) as needed
-             from bookings b left join meetings m on m.server = b.server group by b.server, b.booked, b.capacity"""
-    for row in await stage.rows.fetch(sql):
-        assert row["booked"] == row["needed"] <= row["capacity"], dict(row)
-    return True
-
-
-async def killed(server: FakeServer) -> None:
-    """Have a server die as with SIGKILL: its queue stays, nobody answers, its lease runs out."""
-    assert server.serving is not None
-    serving, server.serving = server.serving, None
-    await serving.stop(within=0.1)
-    await server.renew(0.0)
 
 
 async def test_a_dead_servers_meeting_runs_elsewhere_without_anybody_asking(stage: Stage) -> None:
@@ -214,6 +206,47 @@ async def test_a_server_that_was_only_cut_off_can_write_nothing_once_its_meeting
     renewed = "update media_servers set renewed_at = now() where server = $1 and boot = $2 returning boot"
     assert await stage.rows.fetchval(renewed, first.name, first.boot) is None, "it would not notice that it was buried"
     assert await stage.rows.fetchval("select count(*) from allocations where epoch = 1") == 0
+
+
+async def test_meetings_whose_router_died_move_once_however_often_it_is_told_and_may_stay_on_their_server(
+    stage: Stage,
+) -> None:
+    for _ in range(2):
+        await stage.kendra()
+    server = await stage.server("ms1")
+    names = [f"m{number}" for number in range(20)]
+    routers = [(await stage.create(name)).router_id for name in names]
+    seats = [holder(await stage.join(name, "asha")) for name in names[:2]]
+    notice = RoutersLost(
+        routers=[
+            LostRouter(tenant=TENANT, meeting_id=MeetingId(name), epoch=Epoch(1), router_id=router)
+            for name, router in zip(names, routers, strict=True)
+            if name != "m1"
+        ]
+    )
+    await stage.tell(notice, "-")
+    await asyncio.gather(*(routers_lost(notice, stage.call("-"), one.world) for one in stage.kendras * 2))
+    await eventually(lambda: allocated_in(stage, 2, 19))
+    for seat, name in zip(seats, names, strict=False):
+        assert (await stage.ask(RecreateTransport(direction=Direction.SEND), name, seat)).id
+    for name in names:
+        moved = 0 if name == "m1" else 1
+        assert (await types(stage, name)).count("MeetingMoved") == moved
+    assert {row[0] for row in await stage.rows.fetch("select server from meetings")} == {server.name}
+    assert await exact(stage)
+
+
+async def test_routers_that_were_lost_before_their_meeting_moved_or_ended_are_nobodys_concern(stage: Stage) -> None:
+    kendra = await stage.kendra()
+    await stage.server("ms1")
+    first = await stage.create("standup")
+    await stage.server("ms1")
+    await eventually(lambda: allocated_in(stage, 2, 1))
+    lost = LostRouter(tenant=TENANT, meeting_id=MeetingId("standup"), epoch=Epoch(1), router_id=first.router_id)
+    never = lost.model_copy(update={"meeting_id": MeetingId("never")})
+    other = lost.model_copy(update={"epoch": Epoch(2)})
+    await routers_lost(RoutersLost(routers=[never, lost, other]), stage.call("-"), kendra.world)
+    assert await types(stage) == ["MeetingCreated", "MeetingMoved"]
 
 
 async def test_a_kendra_that_did_not_watch_long_enough_moves_nothing(stage: Stage) -> None:

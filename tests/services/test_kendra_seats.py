@@ -225,11 +225,9 @@ async def test_a_returned_ask_under_a_valid_lease_moves_nothing(stage: Stage, se
 async def test_a_join_places_a_meeting_anew_whose_server_restarted(stage: Stage, server: FakeServer) -> None:
     asha = holder(await stage.join("standup", "asha"))
     restarted = await stage.server("ms1")
-    with pytest.raises(MediaServerUnavailable):
-        await stage.ask(RECV, "standup", asha)
     ravi = await stage.join("standup", "ravi")
     assert (ravi.epoch, ravi.seat) == (2, 4)
-    assert restarted.number_of(AllocateRouter) == 1
+    assert {call.epoch for order, call in restarted.asked if isinstance(order, AllocateRouter)} == {2}
     assert (await stage.ask(RECV, "standup", asha)).id
     assert [type for _, type in await stage.events("standup")][2] == "MeetingMoved"
 
