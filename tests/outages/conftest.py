@@ -17,7 +17,7 @@ from tests.truth import settled
 SETTINGS = {
     "gateway": {"DOORDARSHAN_RATE_LIMIT_PARTICIPANT": "10000/second", "DOORDARSHAN_KEEP_ALIVE": "1"},
     "kendra": {"DOORDARSHAN_LEASE": "3", "DOORDARSHAN_SEAT_UNUSED": "600", "DOORDARSHAN_SEAT_LOST": "600"},
-    "media-server": {"DOORDARSHAN_LEASE": "3", "DOORDARSHAN_HEARTBEAT": "0.5", "DOORDARSHAN_CAPACITY": "100000"},
+    "media-server": {"DOORDARSHAN_LEASE": "3", "DOORDARSHAN_HEARTBEAT": "0.5", "DOORDARSHAN_CAPACITY": "1000000"},
 }
 """A short lease: whatever is away here is away for longer, and must be nobody's death all the same."""
 

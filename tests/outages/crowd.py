@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from uuid import uuid4
 
+import jwt
+
 from services.testing.system import System
 from tests.flows.people import opus
 from tests.outages.calls import Answer, Caller, Order
@@ -22,6 +24,7 @@ class Seat:
 
     meeting: str
     name: str
+    number: int
     token: str
     transport: str
 
@@ -45,11 +48,10 @@ class Crowd:
     ) -> None:
         """Create the meetings and seat everybody with a send transport; `capacity`: participants that a meeting may have."""
         admin = self._system.token()
-        self.meetings = [f"crowd-{uuid4().hex[:8]}" for _ in range(meetings)]
+        names = [f"crowd-{uuid4().hex[:8]}" for _ in range(meetings)]
         size = {"participants": capacity or seats, "producers": producers}
-        await self._caller.all_done(
-            Order("/v1/meetings", admin, {"meetingId": one, "capacity": size}) for one in self.meetings
-        )
+        await self._caller.all_done(Order("/v1/meetings", admin, {"meetingId": one, "capacity": size}) for one in names)
+        self.meetings = names
         places = [(meeting, f"p{number}") for meeting in self.meetings for number in range(seats)]
         self.seats = await asyncio.gather(*(self._seat(admin, *place) for place in places))
 
@@ -59,7 +61,7 @@ class Crowd:
         token = str(joined.body["participantToken"])
         path = f"/v1/meetings/{meeting}/participants/{name}/transports"
         transport = await self._caller.until_done(Order(path, token, {"direction": "send"}))
-        return Seat(meeting, name, token, str(transport.body["id"]))
+        return Seat(meeting, name, seat_of(token), token, str(transport.body["id"]))
 
     def produce(self, seat: Seat) -> Order:
         """Return the order for one more producer of somebody."""
@@ -100,3 +102,15 @@ class Crowd:
         """End the meetings."""
         ends = (Order(f"/v1/meetings/{one}", self._system.token(), {}, "DELETE") for one in self.meetings)
         await self._caller.all_done(ends)
+
+
+def seat_of(token: str) -> int:
+    """Return the seat that a participant token says."""
+    return int(jwt.decode(token, options={"verify_signature": False})["seat"])
+
+
+async def moves(system: System) -> int:
+    """Return how often any meeting moved."""
+    found = await system.postgres.fetchval("select count(*) from events where type = 'MeetingMoved'")
+    assert isinstance(found, int)
+    return found

@@ -12,7 +12,7 @@ import pytest
 from services.cli.participant.participant import Participant
 from services.testing.system import System
 from tests.outages.calls import Answer, Caller, Order, first_good, told
-from tests.outages.crowd import Crowd
+from tests.outages.crowd import Crowd, moves
 from tests.outages.private import OwnServices
 from tests.outages.watching import watched
 
@@ -41,13 +41,6 @@ class Storm:
             if self._begun == self._at:
                 self.reached.set()
             return await self._caller.once(order)
-
-
-async def moves(system: System) -> int:
-    """Return how often any meeting moved."""
-    found = await system.postgres.fetchval("select count(*) from events where type = 'MeetingMoved'")
-    assert isinstance(found, int)
-    return found
 
 
 @dataclass(frozen=True)
