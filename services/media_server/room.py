@@ -1,7 +1,7 @@
 """A room: a meeting's router at one epoch, with all that hangs from it, who owns what, and the fence of seats.
 
 Seats only grow: a command of a lower seat than was seen is `stale_instance`. What belongs to another participant, or to an older
-seat of the same one, is not found.
+seat of the same one, is not found; what was made in an older epoch is `stale_epoch`: it went with its router, not by anybody's wish.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,9 @@ from contracts.events import ClosedBecause
 from contracts.failure import (
     ConsumerNotFound,
     InvalidRequest,
+    KendraError,
     ProducerNotFound,
+    StaleEpoch,
     StaleInstance,
     TransportNotFound,
 )
@@ -36,9 +38,9 @@ from sfu.router import Router
 from sfu.transport import WebRtcTransport
 
 
-def new_id() -> str:
-    """Return an id for something new; a repeat finds it in the stored reply."""
-    return str(uuid4())
+def new_id(epoch: Epoch) -> str:
+    """Return an id for something new; a repeat finds it in the stored reply. It ends with the epoch that it is of."""
+    return f"{uuid4()}-{epoch}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,31 +148,36 @@ class Room:
         self.lowest_seat[participant] = max(seat, self.lowest_seat.get(participant, seat))
 
     def transport(self, owner: Owner, id: TransportId) -> LiveTransport:
-        """Return the owner's transport. Raises TransportNotFound."""
+        """Return the owner's transport. Raises TransportNotFound, StaleEpoch."""
         found = self.transports.get(id)
         if found is None or found.owner != owner:
-            raise TransportNotFound
+            raise self.lacks(id, TransportNotFound())
         return found
 
-    def receive_transport(self, owner: Owner) -> LiveTransport:
-        """Return the transport on which the owner receives. Raises TransportNotFound."""
+    def lacks(self, id: str, failure: KendraError) -> KendraError:
+        """Return why an id is not found: its epoch is over, or this failure."""
+        made_in = id.rpartition("-")[2]
+        return StaleEpoch() if made_in.isdecimal() and int(made_in) < self.epoch else failure
+
+    def receive_transport(self, owner: Owner, producer: ProducerId) -> LiveTransport:
+        """Return the transport on which the owner can receive this producer. Raises TransportNotFound, StaleEpoch."""
         for transport in self.transports.values():
             if transport.owner == owner and transport.direction is Direction.RECV:
                 return transport
-        raise TransportNotFound("the participant has no receive transport; recreate it")
+        raise self.lacks(producer, TransportNotFound("the participant has no receive transport; recreate it"))
 
     def producer(self, owner: Owner, id: ProducerId) -> LiveProducer:
-        """Return the owner's producer. Raises ProducerNotFound."""
+        """Return the owner's producer. Raises ProducerNotFound, StaleEpoch."""
         found = self.producers.get(id)
         if found is None or found.owner != owner:
-            raise ProducerNotFound
+            raise self.lacks(id, ProducerNotFound())
         return found
 
     def consumer(self, owner: Owner, id: ConsumerId) -> LiveConsumer:
-        """Return the owner's consumer. Raises ConsumerNotFound."""
+        """Return the owner's consumer. Raises ConsumerNotFound, StaleEpoch."""
         found = self.consumers.get(id)
         if found is None or found.owner != owner:
-            raise ConsumerNotFound
+            raise self.lacks(id, ConsumerNotFound())
         return found
 
     def hanging_from(

@@ -21,12 +21,14 @@ async def create_consumer(order: CreateConsumer, call: Call, world: World) -> Co
 
 
 def _consumed(room: Room, owner: Owner, order: CreateConsumer) -> LiveConsumer:
-    transport = room.receive_transport(owner)
+    transport = room.receive_transport(owner, order.producer_id)
     if order.producer_id not in room.producers:
         raise ProducerNotFound
     if not room.router.can_consume(order.producer_id, order.rtp_capabilities):
         raise UnsupportedCodec("the participant cannot receive what this producer sends")
-    media = transport.media.consume(ConsumerId(new_id()), order.producer_id, order.rtp_capabilities, order.paused)
+    media = transport.media.consume(
+        ConsumerId(new_id(room.epoch)), order.producer_id, order.rtp_capabilities, order.paused
+    )
     consumer = LiveConsumer(media, owner, transport.id, order.producer_id)
     room.consumers[consumer.id] = consumer
     return consumer

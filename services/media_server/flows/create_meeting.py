@@ -41,7 +41,7 @@ def least_loaded(workers: list[Worker]) -> Worker:
 
 
 def _room(call: Call, order: AllocateRouter, worker: Worker) -> Room:
-    router = worker.create_router(RouterId(new_id()))
+    router = worker.create_router(RouterId(new_id(meant(call).epoch)))
     capabilities = RouterCapabilities(
         router_id=router.id, rtp_capabilities=RtpCapabilities.model_validate(router.rtp_capabilities)
     )

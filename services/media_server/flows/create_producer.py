@@ -30,7 +30,7 @@ def _produced(room: Room, owner: Owner, order: CreateProducer) -> LiveProducer:
         raise InvalidState("a producer needs the send transport")
     if len(room.producers) >= room.producer_limit:
         raise ProducerLimit
-    media = transport.media.produce(ProducerId(new_id()), order.kind, order.rtp_parameters, order.paused)
+    media = transport.media.produce(ProducerId(new_id(room.epoch)), order.kind, order.rtp_parameters, order.paused)
     producer = LiveProducer(media, owner, transport.id)
     room.producers[producer.id] = producer
     return producer

@@ -36,7 +36,7 @@ def _old(room: Room, owner: Owner, order: ReplaceTransports) -> tuple[TransportI
 
 
 def _new(room: Room, owner: Owner, order: ReplaceTransports) -> LiveTransport:
-    media = room.router.create_webrtc_transport(TransportId(new_id()))
+    media = room.router.create_webrtc_transport(TransportId(new_id(room.epoch)))
     transport = LiveTransport(media, owner, order.direction)
     room.transports[transport.id] = transport
     return transport
