@@ -151,6 +151,11 @@ def effects_are_single(seen: Seen) -> Iterator[str]:
                 yield f"{key}: {type_} of {id} was told {number} times"
 
 
+def nothing_hangs_from_nobody(seen: Seen) -> Iterator[str]:
+    """What a seat had is closed once the seat is over."""
+    yield from seen.hanging
+
+
 PARTS: tuple[Part, ...] = (
     memory_equals_rows,
     bookings_add_up,
@@ -159,6 +164,7 @@ PARTS: tuple[Part, ...] = (
     logs_are_whole,
     logs_tell_the_state,
     effects_are_single,
+    nothing_hangs_from_nobody,
 )
 
 

@@ -64,6 +64,8 @@ class Seen:
     heads: dict[Key, Row] = field(default_factory=dict)
     bookings: dict[str, Row] = field(default_factory=dict)
     seats: dict[Key, dict[str, int]] = field(default_factory=dict)
+    hanging: list[str] = field(default_factory=list)
+    """Transports of seats that are over."""
     logs: dict[Key, list[Entry]] = field(default_factory=dict)
     streams: dict[Key, list[Entry] | None] = field(default_factory=dict)
     """None: Redis has no such stream."""
@@ -85,6 +87,16 @@ def lease_of(system: System) -> float:
     return min((float(kendra.settings.get("DOORDARSHAN_LEASE", "5")) for kendra in system.plan.kendras), default=5.0)
 
 
+_HANGING = """
+    select t.id, t.tenant, t.meeting, t.participant, t.seat from transports t
+    join meetings m on m.tenant = t.tenant and m.meeting = t.meeting and m.epoch = t.epoch
+    where not exists (
+        select from participants p where p.tenant = t.tenant and p.meeting = t.meeting
+        and p.participant = t.participant and p.seat = t.seat and p.left_at is null
+    )
+"""
+
+
 async def _rows(connection: asyncpg.Connection, lease: float, seen: Seen) -> None:
     leased = "select server, boot from media_servers where renewed_at + make_interval(secs => $1) > clock_timestamp()"
     seen.leased = {(row["server"], row["boot"]) for row in await connection.fetch(leased, lease)}
@@ -98,6 +110,10 @@ async def _rows(connection: asyncpg.Connection, lease: float, seen: Seen) -> Non
     seen.bookings = {row["server"]: row for row in await connection.fetch("select * from bookings")}
     for row in await connection.fetch("select * from participants where left_at is null"):
         seen.seats.setdefault(_key(row), {})[row["participant"]] = row["seat"]
+    for row in await connection.fetch(_HANGING):
+        seen.hanging.append(
+            f"transport {row['id']} of {_key(row)} hangs from {row['participant']}'s seat {row['seat']}, which is over"
+        )
 
 
 async def _logs(connection: asyncpg.Connection, meetings: Collection[str] | None, seen: Seen) -> None:

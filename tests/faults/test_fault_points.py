@@ -1,0 +1,104 @@
+"""Flows × points: a process is killed exactly there, another takes over, the caller repeats, and it is as if nothing had been."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from services.fault_points import Point
+from services.testing.session import Session
+from tests.faults import table
+from tests.faults.arena import Arena, arena
+from tests.faults.caller import answered
+from tests.faults.flows import FLOWS, Flow, Outcome
+from tests.faults.table import Case
+from tests.truth import PARTS, Seen, agreed, complaints
+
+ASIDE = {"ListLive", "SeatsSeen", "RelayEvents", "FollowEvents", "RoutersLost"}
+MARKS = (Point.BEFORE_MARK, Point.AFTER_MARK)
+_DIES = 6.0
+_SETTLES = 8.0
+
+
+@pytest.fixture(scope="module")
+async def ready(session: Session) -> AsyncIterator[Arena]:
+    """The system of all cases."""
+    async with arena(session) as made:
+        yield made
+
+
+async def test_the_table_is_what_each_flow_passes(ready: Arena) -> None:
+    found: table.Passes = {}
+    for name, flow in FLOWS.items():
+        for (kind, at), times in (await _passes(ready, flow)).items():
+            found[name, kind, at] = times
+    if os.environ.get("FAULTS") == "table":
+        table.write(found)
+    expected = table.read()
+    assert {point for point in Point if any(at.startswith(f"{point}@") for _, _, at in found)} == set(Point)
+    assert sorted(found.items() - expected.items()) == []
+    assert sorted(expected.items() - found.items()) == []
+
+
+def test_the_selection_has_each_point_of_each_process_and_each_flow_twice() -> None:
+    chosen, everything = Counter[object](), Counter[object]()
+    for count, some in ((chosen, table.selected(table.cases())), (everything, table.cases())):
+        for case in some:
+            count.update((case.flow, case.point, (case.victim, case.point)))
+    assert chosen.total() == 60 * 3
+    assert {what for what, times in everything.items() if chosen[what] < min(2, times)} == set()
+
+
+@pytest.mark.parametrize("case", table.to_run(), ids=str)
+async def test_killed_there_nothing_is_lost_and_nothing_happens_twice(ready: Arena, case: Case) -> None:
+    flow, stage, victim = FLOWS[case.flow], ready.stage(), ready.victims[case.victim]
+    await flow.prepare(stage)
+    stage.read(flow.reads_as)
+    order = flow.order(stage)
+    await victim.keep_a_spare()
+    if case.point in MARKS:
+        await victim.at_rest()
+    victim.forget()
+    victim.arm(case.armed)
+    calling = asyncio.create_task(answered(ready.http, order))
+    try:
+        await victim.died(_DIES)
+    finally:
+        await victim.replace()
+    ready.start_spare(case.victim)
+    first = await calling
+    again = await answered(ready.http, order)
+
+    def as_it_should_be(seen: Seen) -> Iterator[str]:
+        yield from flow.judge(stage, Outcome(first, again, case.victim == "media", seen))
+        assert stage.reader is not None
+        if differs := stage.reader.differs(stage.log(seen), stage.reads_as):
+            yield f"the reader: {differs}"
+
+    await agreed(ready.system, [*PARTS, as_it_should_be], within=_SETTLES, meetings=[stage.meeting])
+    await stage.close()
+    assert list(complaints(ready.system)) == []
+
+
+async def _passes(ready: Arena, flow: Flow) -> Counter[tuple[str, str]]:
+    """Return how often the flow passes which point of which process, when nobody dies."""
+    stage = ready.stage()
+    await flow.prepare(stage)
+    await agreed(ready.system, PARTS, meetings=[stage.meeting])
+    for victim in ready.victims.values():
+        victim.forget()
+    assert (await answered(ready.http, flow.order(stage))).ok
+    await agreed(ready.system, PARTS, meetings=[stage.meeting])
+    passes = Counter((kind, at) for kind, victim in ready.victims.items() for at in victim.passes if _counts(kind, at))
+    if any(at.startswith(f"{Point.AFTER_RELAY}@") for _, at in passes):
+        passes |= Counter({("kendra", f"{point}@"): 1 for point in MARKS})
+    await stage.close()
+    return passes
+
+
+def _counts(kind: str, at: str) -> bool:
+    """Say whether a pass is the flow's own: not a round's (of those, the mark follows each relay), not the checker's, not a notice's."""
+    command = at.partition("@")[2]
+    return kind == "gateway" if not command else command not in ASIDE
