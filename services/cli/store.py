@@ -56,3 +56,14 @@ PLACED_BEFORE = """
         and e.type = 'MeetingEnded' and e.at >= p.at and e.at < %(since)s)
     order by p.tenant, p.meeting, p.id desc
 """
+MEETINGS_OF_SERVER = """
+    select m.tenant, m.meeting, m.epoch, m.participants * m.producers, m.placed_at,
+        (select p.decision ->> 'reason' from placements p
+            where p.tenant = m.tenant and p.meeting = m.meeting and p.epoch = m.epoch order by p.id desc limit 1),
+        null::timestamptz
+    from meetings m where m.server = %(server)s
+    union all
+    select m.tenant, m.meeting, m.kept_epoch, 0, null, null, m.keep_until
+    from meetings m where m.kept_server = %(server)s and m.keep_until > clock_timestamp()
+    order by 1, 2, 3
+"""

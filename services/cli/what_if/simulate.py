@@ -6,6 +6,7 @@
 * A meeting moves when what moved it concerns it: its server is silent, is being drained, refused it, or lost its router. On another server
   it stays; and those that only the policy placed on a silent or draining server move when a decision saw it so.
 * Where the policy ranks the servers as they were ranked, it decides as was decided: two creates at once saw what no record has.
+* A drain that finds no room elsewhere leaves the meeting where it is.
 * A meeting that only the policy found a place for runs as long as the others did (the median), or until it was created after all.
 """
 
@@ -123,7 +124,7 @@ class _Simulation:
         return lives.server == was.server or self._out_of_reach(lives.server, decision)
 
     def _out_of_reach(self, server: MediaServerId, decision: Decision) -> bool:
-        seen = next((one for one in decision.candidates if one.media_server_id == server), None)
+        seen = _seen(server, decision)
         return seen is None or seen.unfit in _OUT_OF_REACH
 
     def _choose(self, key: Key, was: Lives | None, decision: Decision) -> MediaServerId | None:
@@ -133,14 +134,13 @@ class _Simulation:
         ranking = self._ranked(decision, Request(decision.streams, _LEASE, tried, held, self._policy))
         if lives == was and self._history.ranked and _as_it_was(ranking, decision):
             return decision.chosen
-        return ranking.best.name if ranking.best else None
+        return _best(ranking, decision, lives)
 
     def _again(self, key: Key, decision: Decision) -> MediaServerId | None:
         """Choose for a meeting that the decision was not about, and that must leave its server."""
         lives = self._other.places[key]
         request = Request(lives.streams, _LEASE, {}, (lives.server, lives.streams), self._policy)
-        best = self._ranked(decision, request).best
-        return best.name if best else None
+        return _best(self._ranked(decision, request), decision, lives)
 
     def _ranked(self, decision: Decision, request: Request) -> Ranking:
         return rank([self._server(one, decision.at) for one in decision.candidates], request, decision.at)
@@ -174,9 +174,10 @@ class _Simulation:
     def _apply(
         self, key: Key, chosen: MediaServerId | None, decision: Decision, at: datetime, streams: int | None = None
     ) -> None:
+        lives = self._other.places.get(key)
         if chosen is None:
             self._other.refuse(key)
-        else:
+        elif lives is None or lives.server != chosen or not _draining(chosen, decision):
             self._other.put(key, Lives(chosen, decision.streams if streams is None else streams))
         if chosen is None:
             self._over.pop(key, None)
@@ -190,6 +191,22 @@ class _Simulation:
     def _end_what_is_over(self, now: datetime) -> None:
         for key in sorted(key for key, when in self._over.items() if when <= now):
             self._end(key)
+
+
+def _best(ranking: Ranking, decision: Decision, lives: Lives | None) -> MediaServerId | None:
+    """Return who takes a meeting: without room elsewhere a draining server keeps it."""
+    if ranking.best is not None:
+        return ranking.best.name
+    return lives.server if lives is not None and _draining(lives.server, decision) else None
+
+
+def _draining(server: MediaServerId, decision: Decision) -> bool:
+    seen = _seen(server, decision)
+    return seen is not None and seen.unfit is Unfit.DRAINING
+
+
+def _seen(server: MediaServerId, decision: Decision) -> Candidate | None:
+    return next((one for one in decision.candidates if one.media_server_id == server), None)
 
 
 def _as_it_was(ranking: Ranking, decision: Decision) -> bool:
