@@ -25,7 +25,7 @@ from services.kendra.handlers import HANDLERS
 from services.kendra.media import Media
 from services.kendra.moving import Mover
 from services.kendra.policy import DEFAULT, BadPolicy, load
-from services.kendra.servers import Servers
+from services.kendra.servers import SETTLED, Servers
 from services.kendra.settings import Settings
 from services.kendra.store import database
 from services.kendra.sweep import Sweep
@@ -44,7 +44,8 @@ class Kendra:
         self._rows = rows
         stored = store.build(rows, settings.lease, load(settings.policy) if settings.policy else DEFAULT)
         self._bus = Bus(settings.amqp_url, "kendra", process, replies_kept=settings.replies_kept)
-        self._servers = Servers(stored.servers, settings.lease)
+        settled = min(SETTLED, settings.server_silent)
+        self._servers = Servers(stored.servers, settings.lease, settled=settled)
         streams = events.Streams(settings.redis_prefix, settings.stream_length, settings.stream_kept)
         self._events = events.Events(events.connect(settings.redis_url), streams, stored.log)
         self.world = World(stored, Media(self._bus, self._servers), self._events, self._servers)

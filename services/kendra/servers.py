@@ -22,7 +22,7 @@ _READS_PER_LEASE = 5
 """A lease shorter than the default is watched that much more often."""
 _SLOW = 1.0
 _LONGEST_GAP = 2 * _EVERY + _SLOW
-_SETTLED = 60.0
+SETTLED = 60.0
 """After the rows could be read for so long, seconds, every server that runs has renewed its lease, whatever was away before."""
 
 
@@ -50,12 +50,14 @@ class Watch:
 class Servers:
     """Who is dead. `lease` is how long a renewal is good for, seconds."""
 
-    def __init__(self, rows: ServerRows, lease: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, rows: ServerRows, lease: float, clock: Callable[[], float] = time.monotonic, *, settled: float = SETTLED
+    ) -> None:
         self._rows = rows
         self._clock = clock
         self._every = min(_EVERY, lease / _READS_PER_LEASE)
         self._watch = Watch(lease)
-        self._long_watch = Watch(_SETTLED)
+        self._long_watch = Watch(settled)
         self.read_at: float | None = None
         """When the rows were last read, by the monotonic clock."""
 
@@ -66,7 +68,7 @@ class Servers:
         return place.lease is Lease.OVER and self._watch.sure(self._clock())
 
     def settled(self) -> bool:
-        """Say whether what the rows say can be believed of servers that nobody asks for: the reads went on for a minute."""
+        """Say whether what the rows say can be believed of servers that nobody asks for: the reads went on for long."""
         return self._long_watch.sure(self._clock())
 
     async def watch(self) -> None:
