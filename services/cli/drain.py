@@ -1,23 +1,42 @@
-"""`doordarshan drain <server>` and `undrain <server>`: whether new meetings are placed on a media server. What is there stays."""
+"""`doordarshan drain <server>` empties a media server and shows how far it is; `undrain <server>` has meetings placed on it again."""
 
 import asyncio
+import re
+from collections.abc import Awaitable, Callable
 
 from contracts.actor import Grant
+from contracts.servers import MediaServerView, ServersListed
 from services.cli.cluster import checked_id
 from services.cli.deployment import Deployment
+from services.cli.emptying import Emptying, Screen
 from services.cli.participant.api import Api, ApiError
 from services.cli.stack.errors import CannotRun
 
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST = 86_400.0
+_BUDGET = 15.0
+_INTERRUPTED = 130
+
 
 def drain(
-    server: str, *, url: str | None = None, key: str | None = None, secret: str | None = None, insecure: bool = False
+    server: str,
+    *,
+    deadline: str = "60s",
+    url: str | None = None,
+    key: str | None = None,
+    secret: str | None = None,
+    insecure: bool = False,
 ) -> None:
-    """Place no new meeting on a media server; those that it has stay.
+    """Empty a media server: it gets no new meetings, and those that it has move away one by one.
+
+    Waits until the server is empty. Ctrl-C cancels: the server gets meetings again. Exits 1 when the deadline passed and meetings are left.
 
     Parameters
     ----------
     server
         The media server's name.
+    deadline
+        How long it may take: 60s, 5m, 1h.
     url
         The gateway. By default the `up` of this checkout, or DOORDARSHAN_URL.
     key
@@ -27,14 +46,17 @@ def drain(
     insecure
         Accept a certificate that nobody vouches for.
     """
-    asyncio.run(_order(Deployment.find(url, key, secret, verify=not insecure), server, drained=True))
-    print(f"{server} gets no new meetings")
+    within = seconds_of(deadline)
+    operator = _Operator(Deployment.find(url, key, secret, verify=not insecure), server)
+    status = asyncio.run(operator.doing(lambda: operator.drain(within)))
+    if status:
+        raise SystemExit(status)
 
 
 def undrain(
     server: str, *, url: str | None = None, key: str | None = None, secret: str | None = None, insecure: bool = False
 ) -> None:
-    """Place meetings on a media server again.
+    """Place meetings on a media server again. What was moved stays where it is.
 
     Parameters
     ----------
@@ -49,16 +71,61 @@ def undrain(
     insecure
         Accept a certificate that nobody vouches for.
     """
-    asyncio.run(_order(Deployment.find(url, key, secret, verify=not insecure), server, drained=False))
-    print(f"{server} gets meetings again")
+    operator = _Operator(Deployment.find(url, key, secret, verify=not insecure), server)
+    asyncio.run(operator.doing(operator.undrain))
 
 
-async def _order(deployment: Deployment, server: str, *, drained: bool) -> None:
-    path = f"/v1/servers/{checked_id('server', server)}/drain"
-    api = Api(deployment.url, deployment.token("*", (Grant.OPERATOR,)), verify=deployment.verify, budget=5)
-    try:
-        await (api.post(path) if drained else api.delete(path))
-    except ApiError as error:
-        raise CannotRun(str(error)) from None
-    finally:
-        await api.close()
+def seconds_of(duration: str) -> float:
+    """Return the seconds of `60s`, `5m`, `1h` or `90`. Raises CannotRun."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([smh]?)", duration.strip())
+    seconds = float(found[1]) * _UNITS[found[2]] if found else _LONGEST + 1
+    if seconds > _LONGEST:
+        raise CannotRun(f"a deadline is a time up to a day, as 60s, 5m or 1h, not {duration!r}")
+    return seconds
+
+
+class _Operator:
+    """Somebody who drains one server."""
+
+    def __init__(self, deployment: Deployment, server: str) -> None:
+        self._deployment = deployment
+        self._server = checked_id("server", server)
+        self._path = f"/v1/servers/{self._server}/drain"
+        self._api = Api(deployment.url, "", verify=deployment.verify, budget=_BUDGET)
+
+    async def doing(self, work: Callable[[], Awaitable[int]]) -> int:
+        """Do it, and say in one line what was refused."""
+        try:
+            return await work()
+        except ApiError as error:
+            raise CannotRun(str(error)) from None
+        finally:
+            await self._api.close()
+
+    async def drain(self, within: float) -> int:
+        """Begin, and watch until the server is empty; return the exit status."""
+        with Screen() as screen:
+            emptying = Emptying(self._server, within, screen)
+            try:
+                await self._known().post(self._path, {"deadlineSeconds": within})
+                await emptying.watch(self._servers)
+            except asyncio.CancelledError:
+                await self._known().delete(self._path)
+                screen.say(emptying.cancelled())
+                return _INTERRUPTED
+        return 0
+
+    async def undrain(self) -> int:
+        """End it."""
+        await self._known().delete(self._path)
+        print(f"{self._server} gets meetings again")
+        return 0
+
+    async def _servers(self) -> list[MediaServerView]:
+        listed = await self._known().get("/v1/servers")
+        return ServersListed.model_validate(listed).servers
+
+    def _known(self) -> Api:
+        """Return the API with a token that holds: a drain may take longer than one."""
+        self._api.token = self._deployment.token("*", (Grant.OPERATOR,))
+        return self._api
