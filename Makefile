@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTHON3 ?= python3
 OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
-.PHONY: up down status test check format docs bench clean
+.PHONY: up down status test check format recordings docs bench clean
 
 up:
 	@$(PYTHON3) scripts/install.py up
@@ -33,6 +33,11 @@ check:
 format:
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+# Record each flow anew, after the contract was changed on purpose: make test replays what lies in tests/recordings.
+recordings:
+	@$(PYTHON3) scripts/install.py up
+	@exec $(BIN)/python -m tests.recordings
 
 docs:
 	$(BIN)/python -m services.describe

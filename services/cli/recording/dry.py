@@ -15,14 +15,14 @@ from socket import SOCK_DGRAM
 
 from rich.console import Console
 
-from contracts.create_meeting import CreateMeeting
+from contracts.create_meeting import CreateMeeting, MeetingCreated
 from services.cli.recording.file import Recording
 from services.cli.recording.plan import MEDIA
 from services.cli.schema import migrate_database
 from services.cli.stack.ports import ServicePorts, free_ports
 from services.cli.stack.private import PrivateServices
 from services.cli.stack.programs import check_programs
-from services.cli.stack.rundir import PROJECT, RunDirectory
+from services.cli.stack.rundir import PROJECT, RunDirectory, outside
 from services.cli.stack.running import Running
 from services.cli.stack.system import Frontend, MediaServer, System, processes
 
@@ -48,7 +48,7 @@ class DryRun:
         booked = sum(
             CreateMeeting.model_validate(record.command).capacity.streams
             for record in handled
-            if record.envelope.type == CreateMeeting.__name__
+            if record.reply_type == MeetingCreated.__name__
         )
         return cls(
             max(1, min(len(seen), _MOST_SERVERS)) if servers is None else servers,
@@ -104,4 +104,5 @@ def _remove_leftovers() -> None:
     for path in _BASE.glob("*"):
         run = RunDirectory(path)
         if (path / "lock").exists() and run.holder() is None:
+            shutil.rmtree(outside(path), ignore_errors=True)
             shutil.rmtree(path, ignore_errors=True)

@@ -39,6 +39,8 @@ ROOM = 100_000
 _ASK = 4.0
 _ASKS_AT_ONCE = 16
 _RECORDS_WITHIN = 2.0
+_ON_ITS_WAY = 0.3
+"""Within how long a record comes of what was answered already, seconds."""
 
 Key = tuple[TenantId, MeetingId]
 
@@ -120,7 +122,8 @@ class Recorder:
         self._arrived.put_nowait(None)
 
     async def finish(self) -> None:
-        """Write how the meetings are now, and the footer."""
+        """Write what is still on its way, how the meetings are then, and the footer."""
+        await self._read_for(_ON_ITS_WAY)
         await self._ask_for_ends()
         self._writer.write(
             Footer(
@@ -202,12 +205,15 @@ class Recorder:
         asked.add_done_callback(lambda _: self.stop())
         try:
             await self._read_on(lambda: False)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_RECORDS_WITHIN):
-                    await self._read_on(lambda: self._over >= set(self._marks.values()))
+            await self._read_for(_RECORDS_WITHIN, lambda: self._over >= set(self._marks.values()))
         finally:
             asked.cancel()
             await bus.stop()
+
+    async def _read_for(self, seconds: float, done: Callable[[], bool] = lambda: False) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._read_on(done)
 
     async def _read_on(self, done: Callable[[], bool]) -> None:
         """Write what comes until it is enough, or until `stop`."""
