@@ -22,7 +22,7 @@ from services import log as logs
 from services.admin import Admin
 from services.bus import KENDRA_COMMANDS, Bus, Call, Serving, media_commands
 from services.environment import settings_of
-from services.media_server.burial import bury_earlier_boots, clear
+from services.media_server.burial import bury_earlier_boots
 from services.media_server.debts import Debts, look_at
 from services.media_server.flows.end_meeting import close_allocation
 from services.media_server.handlers import HANDLERS
@@ -98,7 +98,6 @@ class MediaServer:
             boots=self._boots,
             repairs=Repairs(registry, store, told=self._relay, lost=self._losses.tell_soon),
             pay=self._debts.pay,
-            told=self._relay,
         )
         rhythm = {"each": settings.reconcile, "heartbeat": settings.heartbeat, "lease": settings.lease}
         self.reconciler = Reconciler(around, **rhythm)
@@ -125,7 +124,7 @@ class MediaServer:
         address, capacity = self.settings.address, self.settings.streams
         await written(partial(self._boots.register, address, capacity, self.settings.egress_limit))
         self._spawn(self._reporting.keep())
-        await written(partial(bury_earlier_boots, self._boots, self.settings.lease, self._relay))
+        await written(partial(bury_earlier_boots, self._boots, self.settings.lease))
         self._spawn(self._debts.keep_paying())
         self._spawn(self._losses.keep_telling())
         self._spawn(self.reconciler.keep())
@@ -146,7 +145,6 @@ class MediaServer:
         await self._cancel_tasks()
         with suppress(TimeoutError, KendraError):
             async with asyncio.timeout(LAST_WORDS):
-                await clear(self._boots, self.boot, self._relay)
                 await self._boots.unregister()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._bus is not None:

@@ -34,7 +34,7 @@ log = structlog.stdlib.get_logger("media server")
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a sweep looks at and works with. `pay` settles what a line owes; `told` is called for a meeting that has events."""
+    """What a sweep looks at and works with. `pay` settles what a line owes."""
 
     registry: Registry
     workers: Sequence[Worker]
@@ -43,7 +43,6 @@ class Around:
     boots: Boots
     repairs: Repairs
     pay: Callable[[Key], Awaitable[None]]
-    told: Callable[[Allocated], None]
 
 
 class Reconciler:
@@ -102,7 +101,7 @@ class Reconciler:
         found = []
         for boot in await self._in.boots.forgotten():
             found.append(_found(Drift.EARLIER_BOOT, boot))
-            await bury(self._in.boots, boot, self._lease, self._in.told)
+            await bury(self._in.boots, boot, self._lease)
         return found
 
     async def _suspects(self) -> list[Allocated]:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from contracts.events import ClosedBecause
 from contracts.ids import BootId, WorkerId
-from services.media_server.room import Allocated, Closing
+from services.media_server.room import Allocated
 from services.media_server.store import sql
 from services.media_server.store.database import Database
-from services.media_server.store.record import Record
 
 
 class NotRegistered(Exception):
@@ -73,37 +71,12 @@ class Boots:
         async with self._database.connection() as connection:
             return [row["boot"] for row in await connection.fetch(sql.FORGOTTEN_BOOTS, *self._database.by)]
 
-    async def allocations(self, boot: BootId) -> list[Allocated]:
-        """Return what a boot of this server left, or has."""
-        async with self._database.connection() as connection:
-            return [Allocated(*row) for row in await connection.fetch(sql.ALLOCATIONS_OF, self._database.by[0], boot)]
-
-    async def clear(self, of: Allocated, boot: BootId, because: ClosedBecause) -> int:
-        """Delete a boot's rows of one meeting and tell the meeting. Return how many events that made.
-
-        Raises StaleEpoch, MeetingNotFound when the meeting is elsewhere or over: then there is nobody to tell (`forget`).
-        """
-        server = self._database.by[0]
-        key = (of.tenant, of.meeting, of.epoch, server, boot)
-        async with self._database.connection() as connection, connection.transaction():
-            await connection.execute(sql.HOLD_ALLOCATION, *key)
-            ids = tuple(row["id"] for row in await connection.fetch(sql.TRANSPORTS_OF, *key))
-            told = await Record(connection, server, boot, of).closed(Closing(because, transports=ids))
-            await connection.execute(sql.DELETE_ALLOCATIONS, *key)
-            return told
-
-    async def forget(self, of: Allocated, boot: BootId) -> None:
-        """Delete a boot's rows of one meeting and tell nobody."""
-        async with self._database.connection() as connection:
-            server = self._database.by[0]
-            await connection.execute(sql.DELETE_ALLOCATIONS, of.tenant, of.meeting, of.epoch, server, boot)
-
     async def bury(self, boot: BootId, lease: float) -> None:
         """Clear what is left of an earlier boot of this server, rows only."""
         async with self._database.connection() as connection:
             await connection.execute(sql.BURY_BOOT, self._database.by[0], boot, timedelta(seconds=lease))
 
     async def unregister(self) -> None:
-        """Give up the lease: nobody asks this boot any more."""
+        """Give up the lease with every allocation: nobody asks this boot any more, and kendra moves its meetings at once."""
         async with self._database.connection() as connection:
             await connection.execute(sql.UNREGISTER, *self._database.by)

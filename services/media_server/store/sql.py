@@ -81,10 +81,6 @@ EARLIER_BOOTS = """
     join media_servers own on own.server = earlier.server and own.boot = $2 and earlier.started_at < own.started_at
     where earlier.server = $1
 """
-ALLOCATIONS_OF = "select tenant, meeting, epoch from allocations where server = $1 and boot = $2"
-TRANSPORTS_OF = (
-    "select id from transports where tenant = $1 and meeting = $2 and epoch = $3 and server = $4 and boot = $5"
-)
 
 WISHES = """
     select a.tenant, a.meeting, a.epoch, a.router,
@@ -129,4 +125,7 @@ TOLD_CLOSED = """
 """
 
 BURY_BOOT = "select bury_boot($1, $2, $3)"
-UNREGISTER = "delete from media_servers where server = $1 and boot = $2"
+UNREGISTER = """
+    with gone as (delete from allocations where server = $1 and boot = $2)
+    delete from media_servers where server = $1 and boot = $2
+"""
