@@ -75,3 +75,32 @@ async def test_what_died_behind_a_thousand_that_are_kept_is_seen(rabbitmq: Broke
 
             await eventually(all_kept, within=20.0)
         await (await tool.channel.get_queue("dead")).purge()
+
+
+async def test_what_was_kept_for_long_enough_is_dropped(rabbitmq: Broker) -> None:
+    queue = some_queue()
+    async with stranger(rabbitmq.url) as tool:
+        async with serving(rabbitmq.url, queue, World()):
+            await tool.send(queue.name, b"{")
+            await tool.reply()
+        await tool.channel.default_exchange.publish(Message(b"put here by hand"), "dead")
+        by_hand = await waiting(tool)
+        async with watching(rabbitmq.url, "1") as letters:
+
+            async def seen() -> bool:
+                return await letters.look() >= by_hand
+
+            await eventually(seen)
+        forgetful = DeadLetters(rabbitmq.url, "try", "2", kept=0.0, period=3600)
+        await forgetful.start()
+
+        async def dropped() -> bool:
+            kept = await forgetful.look()
+            return 0 < kept < by_hand
+
+        await eventually(dropped)
+        await forgetful.stop()
+        left = await (await tool.channel.get_queue("dead")).get()
+        assert left is not None
+        assert left.body == b"put here by hand"
+        await left.ack()

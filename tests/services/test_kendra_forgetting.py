@@ -247,3 +247,31 @@ async def test_closings_on_a_silent_server_do_not_stand_before_those_on_another(
         return server.number_of(CloseSeats) > 0
 
     await eventually(closed)
+
+
+async def test_what_a_buried_boot_wrote_before_it_knew_goes_and_what_others_wrote_stays(stage: Stage) -> None:
+    kendra, late, server = await stage.kendra(), await stage.server("late"), await stage.server("ms1")
+    sql = "insert into allocations values ('acme', $1, 1, $2, $3, 'w', 'router-' || $1)"
+    await stage.rows.execute(sql, "left", late.name, late.boot)
+    await stage.rows.execute(sql, "runs", server.name, server.boot)
+    await stage.rows.execute("delete from media_servers where server = 'late'")
+    await kendra.world.store.cleaning.bury_orphans(600.0)
+    assert [row["meeting"] for row in await stage.rows.fetch("select meeting from allocations")] == ["runs"]
+
+
+async def test_that_a_server_drains_is_remembered_while_it_is_away_for_a_while(stage: Stage) -> None:
+    kendra = await stage.kendra()
+    cleaning = kendra.world.store.cleaning
+    await stage.rows.execute(
+        "insert into bookings (server, capacity, draining) values ('away', 8, true), ('gone', 8, false)"
+    )
+    assert await cleaning.forget_bookings(60.0) == 1
+    await stage.rows.execute("update bookings set unknown_since = now() - interval '50 seconds'")
+    assert await cleaning.forget_bookings(60.0) == 0
+    await stage.server("away")
+    await cleaning.forget_bookings(0.0)
+    assert await stage.rows.fetchval("select unknown_since from bookings where server = 'away'") is None
+    await stage.rows.execute("delete from media_servers")
+    await cleaning.forget_bookings(60.0)
+    await stage.rows.execute("update bookings set unknown_since = now() - interval '70 seconds'")
+    assert await cleaning.forget_bookings(60.0) == 1
