@@ -10,13 +10,15 @@ import logging
 import time
 
 import structlog
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.failure import DeadlineExceeded, Internal, KendraError
 from services.fault_points import Point, reached
 from services.gateway import problems
+from services.gateway.leaving import Leaving
 
 ANSWER_WITHIN = 4.5
 ASK_WITHIN = 4.3
@@ -37,12 +39,14 @@ SECONDS = Histogram(
     buckets=(0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.3, 2.5, 5.0),
 )
 
+HUNG_UP = Counter("doordarshan_http_hung_up", "Requests whose client went away before they had arrived")
+
 
 class Observed:
     """ASGI middleware, the outermost: measures each request once, by the name of its flow, never by its path."""
 
-    def __init__(self, app: ASGIApp, hsts: bool) -> None:
-        self._app, self._hsts = app, hsts
+    def __init__(self, app: ASGIApp, leaving: Leaving, hsts: bool) -> None:
+        self._app, self._leaving, self._hsts = app, leaving, hsts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and note how it was answered."""
@@ -63,6 +67,8 @@ class Observed:
     def _complete(self, headers: MutableHeaders) -> None:
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cache-Control", "no-store")
+        if self._leaving.begun:
+            headers["Connection"] = "close"
         if self._hsts:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 
@@ -99,6 +105,9 @@ class Budget:
             return
         except TimeoutError:
             failure = DeadlineExceeded()
+        except ClientDisconnect:
+            HUNG_UP.inc()  # while it sent the request: nothing was begun, and nobody is left to hear an answer
+            return
         except Exception:
             log.exception("a request failed", flow=_flow(scope), command_id=str(scope["state"].get("command_id")))
             failure = Internal()

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import httpx2
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 from yarl import URL
 
 from services.gateway.budget import ANSWER_WITHIN
@@ -79,7 +81,10 @@ async def test_a_gateway_that_never_reached_a_broker_lives_and_says_503_at_once(
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.elapsed.total_seconds() < 1
     assert (alive.status_code, ready.status_code) == (200, 503)
-    assert ready.json() == {"ready": False, "checks": {"broker": False, "redis": True, "postgres": True}}
+    assert ready.json() == {
+        "ready": False,
+        "checks": {"broker": False, "redis": True, "postgres": True, "staying": True},
+    }
 
 
 async def test_a_request_that_never_ends_is_answered_within_the_budget(edge: Edge) -> None:
@@ -92,6 +97,25 @@ async def test_a_request_that_never_ends_is_answered_within_the_budget(edge: Edg
     async with asyncio.timeout(6):
         assert b" 504 " in await reader.readline()
     writer.close()
+
+
+async def test_a_caller_that_hangs_up_in_the_midst_of_its_request_is_no_failure_of_ours(edge: Edge) -> None:
+    head = (
+        f"POST /v1/meetings HTTP/1.1\r\nHost: x\r\nAuthorization: {edge.access()['Authorization']}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
+    )
+    hung_up = REGISTRY.get_sample_value("doordarshan_http_hung_up_total") or 0.0
+
+    async def noticed() -> bool:
+        return REGISTRY.get_sample_value("doordarshan_http_hung_up_total") == hung_up + 1
+
+    with capture_logs() as lines:
+        _, writer = await asyncio.open_connection("127.0.0.1", edge.settings.http_port)
+        writer.write(head.encode())
+        await writer.drain()
+        writer.close()
+        await eventually(noticed)
+    assert [line for line in lines if line["log_level"] == "error"] == []
 
 
 async def test_a_head_that_never_ends_is_cut_off(edge: Edge) -> None:
