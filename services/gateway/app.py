@@ -13,6 +13,7 @@ from services.gateway.budget import Budget, Observed
 from services.gateway.cors import Cors
 from services.gateway.edge import Edge
 from services.gateway.events import Streams
+from services.gateway.leaving import Leaving
 from services.gateway.routes import consumers, events, health, join, meetings, producers, servers, transports
 from services.gateway.settings import Settings
 
@@ -20,7 +21,7 @@ DESCRIPTION = "Meetings for WebRTC: start one, join it, send and receive tracks,
 TABLES = (meetings, join, transports, producers, consumers, events, servers, health)
 
 
-def create_app(settings: Settings, edge: Edge, streams: Streams) -> FastAPI:
+def create_app(settings: Settings, edge: Edge, streams: Streams, leaving: Leaving) -> FastAPI:
     """Return the application."""
     app = FastAPI(
         title="Doordarshan Kendra",
@@ -32,7 +33,7 @@ def create_app(settings: Settings, edge: Edge, streams: Streams) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=_flow_name,
     )
-    app.state.settings, app.state.edge, app.state.streams = settings, edge, streams
+    app.state.settings, app.state.edge, app.state.streams, app.state.leaving = settings, edge, streams, leaving
     for table in TABLES:
         app.include_router(table.routes)
     app.add_exception_handler(KendraError, problems.on_failure)
@@ -44,9 +45,9 @@ def create_app(settings: Settings, edge: Edge, streams: Streams) -> FastAPI:
     return app
 
 
-def surrounded(app: FastAPI, settings: Settings, edge: Edge) -> ASGIApp:
+def surrounded(app: FastAPI, settings: Settings, edge: Edge, leaving: Leaving) -> ASGIApp:
     """Return the application within its middlewares, the outermost last."""
-    return Observed(Cors(Budget(app), edge.keys), hsts=settings.tls_certificate is not None)
+    return Observed(Cors(Budget(app), edge.keys), leaving, hsts=settings.tls_certificate is not None)
 
 
 async def _openapi(request: Request) -> JSONResponse:

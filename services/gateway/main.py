@@ -1,7 +1,7 @@
 """Builds a gateway and runs it until it is told to stop. The only place that builds things.
 
-It listens at once, whatever is away: requests are answered 503 until the broker is there. Stop: event streams end, what runs
-is answered for two seconds, then the process ends.
+It listens at once, whatever is away: requests are answered 503 until the broker is there. Stop: it says that it is not ready and
+serves on for a while, then event streams end, what runs is answered, and the process ends.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from services.gateway.edge import Edge
 from services.gateway.events import Streams
 from services.gateway.identity import Tokens
 from services.gateway.keys import Keys
+from services.gateway.leaving import Leaving
 from services.gateway.limits import Limits
 from services.gateway.presence import Presence
 from services.gateway.server import create_server
@@ -53,9 +54,17 @@ class Gateway:
         self.edge = Edge(bus, tokens, keys, Limits(settings))
         self.streams = Streams(settings.redis_url, settings.redis_prefix, most=settings.most_streams)
         self.presence = Presence(bus, self.streams.seats, settings.seen_each)
-        app = surrounded(create_app(settings, self.edge, self.streams), settings, self.edge)
+        self._leaving = Leaving(settings.leaving, self._end)
+        app = surrounded(
+            create_app(settings, self.edge, self.streams, self._leaving), settings, self.edge, self._leaving
+        )
         self.server = create_server(app, settings, self.streams.close_followers)
-        checks = {"broker": self._connected, "redis": self.streams.reachable, "postgres": keys.usable}
+        checks = {
+            "broker": self._connected,
+            "redis": self.streams.reachable,
+            "postgres": keys.usable,
+            "staying": self._leaving.not_begun,
+        }
         self.admin = Admin(settings.admin_port, checks, settings.admin_host)
 
     async def run(self) -> None:
@@ -78,7 +87,10 @@ class Gateway:
             await self.admin.stop()
 
     def stop(self) -> None:
-        """Have `run` end."""
+        """Have `run` end, once whoever sends clients here has had time to see it; told again, at once."""
+        self._leaving.begin()
+
+    def _end(self) -> None:
         self.server.should_exit = True
 
     def _listening(self) -> socket.socket:

@@ -19,7 +19,8 @@ HEAD_WITHIN = 10.0
 """Seconds that a connection may take to send a request's head."""
 
 KEEP_ALIVE = 60
-GRACE = 2
+GRACE = 5
+"""Seconds for what still runs when the server stops: each request is answered within less, event streams are ended before."""
 
 
 class BoundedProtocol(HttpToolsProtocol):

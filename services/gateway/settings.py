@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     most_streams: int = Field(default=10_000, gt=0)
     keep_alive: float = Field(default=10, gt=0, description="a comment on a silent event stream")
     seen_each: float = Field(default=10, gt=0, description="kendra is told this often who follows events")
+    leaving: float = Field(default=2, ge=0, description="told to stop, it is not ready but serves on for so long")
     replies_kept: float = Field(default=60, ge=0.1, description="its reply queue outlives it")
 
     @model_validator(mode="after")

@@ -15,7 +15,11 @@ from tests.outages.spares import WAITING, Gates, Spares
 from tests.truth import settled
 
 SETTINGS = {
-    "gateway": {"DOORDARSHAN_RATE_LIMIT_PARTICIPANT": "10000/second", "DOORDARSHAN_KEEP_ALIVE": "1"},
+    "gateway": {
+        "DOORDARSHAN_RATE_LIMIT_PARTICIPANT": "10000/second",
+        "DOORDARSHAN_KEEP_ALIVE": "1",
+        "DOORDARSHAN_LEAVING": "1",
+    },
     "kendra": {"DOORDARSHAN_LEASE": "3", "DOORDARSHAN_SEAT_UNUSED": "600", "DOORDARSHAN_SEAT_LOST": "600"},
     "media-server": {"DOORDARSHAN_LEASE": "3", "DOORDARSHAN_HEARTBEAT": "0.5", "DOORDARSHAN_CAPACITY": "1000000"},
 }

@@ -1,7 +1,6 @@
 """A reader of a meeting's events that comes back with the last id it saw, as a browser does, and remembers everything."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -15,21 +14,22 @@ AGAIN = 0.1
 
 
 class Reader:
-    """Reads one meeting from its first event on. `urls` are the gateways, tried in turn."""
+    """Reads one meeting from its first event on. `urls` are the gateways, one after the other; `streams` counts those that were opened."""
 
     def __init__(self, urls: list[str], meeting: str, token: str) -> None:
-        self._urls, self._meeting, self._token = itertools.cycle(urls), meeting, token
+        self._urls, self._meeting, self._token = urls, meeting, token
         self.sequences: list[int] = []
         self.gaps: list[int] = []
-        self.streams = 0
+        self.streams = self._tries = 0
 
     async def follow(self) -> None:
         """Read until cancelled."""
         timeout = httpx.Timeout(SILENCE)
         async with httpx.AsyncClient(timeout=timeout) as http:
             while True:
+                self._tries += 1
                 with suppress(httpx.HTTPError):
-                    await self._stream(http, next(self._urls))
+                    await self._stream(http, self._urls[self._tries % len(self._urls)])
                 await asyncio.sleep(AGAIN)
 
     async def _stream(self, http: httpx.AsyncClient, url: str) -> None:

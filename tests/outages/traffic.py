@@ -21,7 +21,7 @@ class Traffic:
 
 
 @asynccontextmanager
-async def traffic(caller: Caller, orders: Iterator[Order], within: float = 30.0) -> AsyncIterator[Traffic]:
+async def traffic(caller: Caller, orders: Iterator[Order], *, pause: float = PAUSE) -> AsyncIterator[Traffic]:
     """Send orders while inside; on the way out wait until all that were begun are carried out."""
     sent, ending = Traffic(), asyncio.Event()
 
@@ -30,8 +30,8 @@ async def traffic(caller: Caller, orders: Iterator[Order], within: float = 30.0)
             if ending.is_set():
                 return
             sent.orders.append(order)
-            sent.answers.append(await caller.until_done(order, within))
-            await asyncio.sleep(PAUSE)
+            sent.answers.append(await caller.until_done(order))
+            await asyncio.sleep(pause)
 
     async with asyncio.TaskGroup() as group:
         for _ in itertools.repeat(None, AT_ONCE):

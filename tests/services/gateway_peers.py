@@ -241,6 +241,7 @@ def settings_for(database: Database, amqp_url: str, cache: Cache, **changed: Jso
         "cluster_secret": SecretStr(CLUSTER_SECRET),
         "http_port": free_ports(1)[0],
         "key_cache": 0.05,
+        "leaving": 0,
     }
     return Settings(**(given | changed))
 

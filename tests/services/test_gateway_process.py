@@ -28,6 +28,7 @@ def environment(edge: Edge, **own: str) -> dict[str, str]:
         "REDIS_URL": edge.settings.redis_url,
         "REDIS_PREFIX": edge.settings.redis_prefix,
         "CLUSTER_SECRET": CLUSTER_SECRET,
+        "LEAVING": "0",
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DOORDARSHAN_")}
     return clean | {f"DOORDARSHAN_{name}": value for name, value in (given | own).items()}
@@ -115,3 +116,23 @@ async def test_it_serves_https_with_a_given_certificate(edge: Edge, tmp_path: Pa
         answer = await http.get(f"https://127.0.0.1:{port}/v1/meetings/standup", headers=edge.seat())
     assert answer.status_code == 200
     assert "max-age" in answer.headers["Strict-Transport-Security"]
+
+
+async def test_one_that_is_told_to_stop_serves_on_until_a_load_balancer_can_have_seen_it(edge: Edge) -> None:
+    port, admin = free_ports(2)
+    async with (
+        started(environment(edge, HTTP_PORT=str(port), LEAVING="1.5"), admin) as process,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http,
+    ):
+        assert "Connection" not in (await http.get("/v1/meetings/standup", headers=edge.seat())).headers
+        process.send_signal(signal.SIGTERM)
+
+        async def not_ready() -> bool:
+            said = [await http.get(f"http://127.0.0.1:{at}/readyz") for at in (port, admin)]
+            return [(one.status_code, one.json()["checks"]["staying"]) for one in said] == [(503, False)] * 2
+
+        await eventually(not_ready)
+        answer = await http.get("/v1/meetings/standup", headers=edge.seat())
+        assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0

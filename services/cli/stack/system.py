@@ -103,7 +103,9 @@ def _gateway(system: System, gateway: Frontend, addresses: Addresses) -> Process
         if system.certificate and system.key
         else {}
     )
-    own = {"DOORDARSHAN_HTTP_HOST": system.host, "DOORDARSHAN_HTTP_PORT": str(gateway.http_port), **tls}
+    # Nobody stands before these gateways who would have to see first that one stops.
+    at_once = {"DOORDARSHAN_LEAVING": "0"}
+    own = {"DOORDARSHAN_HTTP_HOST": system.host, "DOORDARSHAN_HTTP_PORT": str(gateway.http_port), **tls, **at_once}
     return _process(system, gateway, "gateway", addresses, own)
 
 
