@@ -120,6 +120,13 @@ class Look(NamedTuple):
     muted: bool
 
 
+class Picture(NamedTuple):
+    """What a page showed of one participant since `forget_pictures`: frames, and the longest time without one in seconds."""
+
+    frames: int
+    still: float
+
+
 class Page:
     """A visitor's page."""
 
@@ -159,6 +166,15 @@ class Page:
     async def received(self) -> dict[str, Look]:
         """Return what this page receives now, by the names on the others' tiles."""
         return _looks(await self.evaluate("() => window.received()"))
+
+    async def pictures(self) -> dict[str, Picture]:
+        """Return what this page has shown of the others since `forget_pictures`, by the names on their tiles."""
+        shown = await self.evaluate("() => window.pictures()")
+        return {name: Picture(**picture) for name, picture in shown.items()}
+
+    async def forget_pictures(self) -> None:
+        """Begin to watch the pictures anew."""
+        await self.evaluate("() => window.forgetPictures()")
 
     async def look_around(self, windows: int) -> list[dict[str, Look]]:
         """Return `windows` + 1 looks, a second apart."""

@@ -44,6 +44,32 @@
     }));
   };
 
+  // When pictures of the others were shown, by the video element that showed them: it stays while tracks come and go.
+  const shown = new Map();
+  function watchPicture(video) {
+    const seen = { last: performance.now(), longest: 0, frames: 0 };
+    shown.set(video, seen);
+    const frame = (now) => {
+      seen.longest = Math.max(seen.longest, now - seen.last);
+      seen.last = now;
+      seen.frames += 1;
+      video.requestVideoFrameCallback(frame);
+    };
+    video.requestVideoFrameCallback(frame);
+  }
+  new MutationObserver(() => {
+    for (const video of document.querySelectorAll(".tile:not(.own) video")) if (!shown.has(video)) watchPicture(video);
+  }).observe(document, { childList: true, subtree: true });
+
+  // Each other participant's picture since `forgetPictures`: frames shown, the longest time without one so far (s).
+  window.pictures = () => Object.fromEntries([...document.querySelectorAll(".tile:not(.own)")].map((tile) => {
+    const { last, longest, frames } = shown.get(tile.querySelector("video"));
+    return [tile.querySelector(".name").textContent, { frames, still: Math.max(longest, performance.now() - last) / 1000 }];
+  }));
+  window.forgetPictures = () => {
+    for (const seen of shown.values()) Object.assign(seen, { last: performance.now(), longest: 0, frames: 0 });
+  };
+
   // `windows` + 1 looks, one second apart.
   window.lookAround = async (windows) => {
     const looks = [await window.received()];

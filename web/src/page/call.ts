@@ -1,6 +1,6 @@
 /** The meeting itself: joins the room, shows it, resolves with the reason when it is over. */
 
-import { join, type Room } from "../client";
+import { join, type Problem, type Room } from "../client";
 import { Controls } from "./controls";
 import { byId, show } from "./elements";
 import type { Invitation } from "./link";
@@ -50,14 +50,23 @@ export async function call(room: Room, invitation: Invitation, name: string, med
   return ending;
 }
 
+/** What is being repaired gets a word at once, and a sentence when it takes longer than this. */
+const PATIENCE_MS = 6_000;
+
 function tellTroubles(room: Room): void {
+  let passing: Problem | undefined;
+  let telling = 0;
   room.on("connection", (connection) => {
-    banner(connection === "reconnecting" ? "Connection lost. Reconnecting…" : null);
-    if (connection === "connected") dismiss("network");
+    banner(connection === "reconnecting" ? "Reconnecting…" : null);
+    if (connection === "reconnecting") return;
+    window.clearTimeout(telling);
+    passing = undefined;
+    dismiss("network");
   });
   room.on("error", (problem) => {
-    const passing = problem.repeatable || problem.code === "media_unreachable";
-    alert(passing ? "network" : problem.code, wordsFor(problem));
+    if (!problem.repeatable && problem.code !== "media_unreachable") return alert(problem.code, wordsFor(problem));
+    if (!passing) telling = window.setTimeout(() => passing && alert("network", wordsFor(passing)), PATIENCE_MS);
+    passing = problem;
   });
 }
 
