@@ -22,7 +22,7 @@ def main() -> None:
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     console = Console()
     console.print(f"seed {seed}, {given.seconds:.0f} s", highlight=False)
-    tell = lambda line: console.print(line, highlight=False)  # noqa: E731
+    tell = lambda line: console.print(line, highlight=False, soft_wrap=True)  # noqa: E731
     outcome = asyncio.run(run(given.seconds, seed, kinds=given.fault or tuple(FAULTS), tell=tell))
     show(outcome, console)
     sys.exit(1 if outcome.wrong else 0)

@@ -1,9 +1,11 @@
 """The cluster that chaos torments: durable services and every process twice, each started again when it dies."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,18 +16,25 @@ from services.cli.stack.supervisor import Kept, Supervisor
 from services.cli.stack.system import Process
 from services.testing.session import first_free_directory
 from services.testing.system import System, running_system
+from tests.outages.network import Network
 from tests.outages.private import OwnServices, frozen
 
+MEDIA_SERVERS = ("media-server-1", "media-server-2")
 LEASE = 3.0
 SETTINGS = {
     "gateway": {"DOORDARSHAN_RATE_LIMIT_KEY": "100000/second", "DOORDARSHAN_RATE_LIMIT_PARTICIPANT": "100000/second"},
-    "kendra": {"DOORDARSHAN_LEASE": str(LEASE), "DOORDARSHAN_SEAT_UNUSED": "15", "DOORDARSHAN_SEAT_LOST": "8"},
+    "kendra": {
+        "DOORDARSHAN_LEASE": str(LEASE),
+        "DOORDARSHAN_SEAT_UNUSED": "15",
+        "DOORDARSHAN_SEAT_LOST": "8",
+        "DOORDARSHAN_KEEP_ROUTER": "5",
+    },
     "media-server": {
         "DOORDARSHAN_LEASE": str(LEASE),
         "DOORDARSHAN_HEARTBEAT": "0.5",
         "DOORDARSHAN_UNHEARD": "4",
         "DOORDARSHAN_RECONCILE": "10",
-        "DOORDARSHAN_KEEP_ROUTER": "5",
+        "DOORDARSHAN_WORKER_DIES_ON": "SIGUSR1",
     },
 }
 _GRACE = 2.0
@@ -38,6 +47,7 @@ class Cluster:
 
     system: System
     session: OwnServices
+    network: Network
     gateway_away: list[tuple[float, float]] = field(default_factory=list)
     """Spans (monotonic) in which some gateway could not answer."""
     back: set[str] = field(default_factory=set)
@@ -85,6 +95,10 @@ class Cluster:
         if what.startswith("is ready again"):
             self.back.add(name)
 
+    def kill_worker(self, server: str) -> None:
+        """Kill the fullest worker of a media server."""
+        os.kill(self.system.pid(server), signal.SIGUSR1)
+
     async def _again(self, name: str) -> None:
         async with asyncio.timeout(60.0):
             while name not in self.back:
@@ -113,19 +127,32 @@ async def running_cluster(routed: Callable[[Process], Process] = lambda process:
     """Start it; stop it on the way out. `routed` may change how a process is started."""
     run = first_free_directory(PROJECT / ".run" / "chaos")
     session = OwnServices(run, durable=True, given={})
-    size = {"gateways": 2, "kendras": 2, "media_servers": 2}
+    network = Network(*MEDIA_SERVERS)
+
+    def behind_links(process: Process) -> Process:
+        return network.routed(routed(process))
+
     try:
-        async with running_system(session, **size, settings=SETTINGS, routed=routed) as system:
-            cluster = Cluster(system, session)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(session.stop)
+            size = {"gateways": 2, "kendras": 2, "media_servers": len(MEDIA_SERVERS)}
+            system = await stack.enter_async_context(
+                running_system(session, **size, settings=SETTINGS, late=MEDIA_SERVERS, routed=behind_links)
+            )
+            await network.open()
+            stack.push_async_callback(network.close)
+            await asyncio.gather(*(system.start(name) for name in MEDIA_SERVERS))
+            cluster = Cluster(system, session, network)
             keeping = asyncio.create_task(_supervisor(cluster).run())
-            try:
-                yield cluster
-            finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
+            stack.push_async_callback(_cancelled, keeping)
+            yield cluster
     finally:
-        await session.stop()
         run.release()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _supervisor(cluster: Cluster) -> Supervisor:

@@ -11,6 +11,7 @@ import redis.asyncio
 from services.cli.participant.api import Api
 from services.testing.system import System
 from tests.chaos.cluster import LEASE, Cluster
+from tests.outages.network import swallowed
 
 Inject = Callable[[Cluster, random.Random], Awaitable[str]]
 """Does it, ends it, and says in a few words what it was done to."""
@@ -91,6 +92,36 @@ async def connections_cut(cluster: Cluster, _: random.Random) -> str:
     return cluster.system.broker.vhost
 
 
+def partitioned(*, broker: bool, postgres: bool, span: tuple[float, float]) -> Inject:
+    """Have the network between a media server and its services swallow everything for a while."""
+
+    async def inject(cluster: Cluster, chance: random.Random) -> str:
+        name, seconds = _one(cluster, "media-server", chance), chance.uniform(*span)
+        links = [cluster.network.broker[name]] * broker + [cluster.network.postgres[name]] * postgres
+        async with swallowed(*links):
+            await asyncio.sleep(seconds)
+        return f"{name} for {seconds:.1f} s"
+
+    return inject
+
+
+async def slowed(cluster: Cluster, chance: random.Random) -> str:
+    """Have Postgres answer a media server 200 ms late for a while."""
+    name = _one(cluster, "media-server", chance)
+    link = cluster.network.postgres[name]
+    link.delay = 0.2
+    await asyncio.sleep(chance.uniform(2.0, 3.0))
+    link.heal()
+    return name
+
+
+async def worker_killed(cluster: Cluster, chance: random.Random) -> str:
+    """Have a packet plane die in a media server that lives on."""
+    name = _one(cluster, "media-server", chance)
+    cluster.kill_worker(name)
+    return name
+
+
 async def drained(cluster: Cluster, chance: random.Random) -> str:
     """Drain a media server that has meetings, then let it have some again."""
     name = _one(cluster, "media-server", chance)
@@ -116,6 +147,11 @@ FAULTS: dict[str, Fault] = {
         Fault("media server stutters", frozen("media-server", SHORT_FREEZE)),
         Fault("media server replaced", ended("media-server"), 15.0),
         Fault("server drained", drained),
+        Fault("worker killed", worker_killed),
+        Fault("cut off from both", partitioned(broker=True, postgres=True, span=LONG_FREEZE), 15.0),
+        Fault("cut off from broker", partitioned(broker=True, postgres=False, span=SHORT_FREEZE)),
+        Fault("cut off from postgres", partitioned(broker=False, postgres=True, span=LONG_FREEZE), 15.0),
+        Fault("postgres slow", slowed),
         Fault("postgres killed", killed("postgres"), 15.0),
         Fault("postgres frozen", frozen("postgres", SHORT_FREEZE), 15.0),
         Fault("sessions terminated", backends_terminated),
