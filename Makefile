@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTHON3 ?= python3
 OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
-.PHONY: up down status test check format recordings docs bench clean
+.PHONY: up down status test faults chaos check format recordings docs bench clean
 
 up:
 	@$(PYTHON3) scripts/install.py up
@@ -21,6 +21,16 @@ test:
 	@$(PYTHON3) scripts/install.py test
 	@cd web && npm run --silent test
 	@exec $(BIN)/pytest $(TESTS)
+
+# Every flow through every fault point; `make test` goes through a fixed selection of them.
+faults:
+	@$(PYTHON3) scripts/install.py up
+	@exec env FAULTS=all $(BIN)/pytest tests/faults
+
+# Random faults against a cluster with people in it: SECONDS=60, SEED=… (a run prints its own).
+chaos:
+	@$(PYTHON3) scripts/install.py up
+	@exec $(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 check:
 	@$(PYTHON3) scripts/install.py check
