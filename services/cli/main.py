@@ -19,6 +19,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     ("down", "services.cli.down:down", "Stop the running `up` of this checkout.", RUN),
     ("status", "services.cli.status:status", "Show what runs, what is ready, and each server's load.", RUN),
     ("check", "services.cli.check:check", "Prove a deployment: two headless participants exchange media.", OPERATE),
+    ("history", "services.cli.history.command:history", "Show a meeting as it was at an instant.", OPERATE),
     ("explain", "services.cli.explain:explain", "Show why a meeting lives where it lives.", OPERATE),
     ("drain", "services.cli.drain:drain", "Place no new meeting on a media server.", OPERATE),
     ("undrain", "services.cli.drain:undrain", "Place meetings on a media server again.", OPERATE),

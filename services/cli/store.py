@@ -67,3 +67,31 @@ MEETINGS_OF_SERVER = """
     from meetings m where m.kept_server = %(server)s and m.keep_until > clock_timestamp()
     order by 1, 2, 3
 """
+FIND_LOG = """
+    select h.tenant, h.base, h.head, b.sequence, b.at, b.state::text
+    from event_heads h
+    join meetings m on m.tenant = h.tenant and m.meeting = h.meeting
+    left join log_bases b on b.tenant = h.tenant and b.meeting = h.meeting
+    where h.meeting = %(meeting)s and (%(tenant)s::text is null or h.tenant = %(tenant)s)
+    order by h.tenant
+"""
+READ_LOG = """
+    select sequence, at, epoch, type, "to", body::text from events
+    where tenant = %(tenant)s and meeting = %(meeting)s and sequence > %(after)s order by sequence
+"""
+TABLE_SIZES = """
+    select c.relname as name, greatest(c.reltuples, s.n_live_tup, 0)::bigint as rows, pg_total_relation_size(c.oid) as bytes
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
+    left join pg_stat_all_tables s on s.relid = c.oid
+    where c.relkind = 'r' and c.relname !~ 'yoyo'
+    order by bytes desc, name
+"""
+OLDEST_ROWS = """
+    select 'events' as name, min(at) as oldest from events
+    union all select 'steps', min(at) from steps
+    union all select 'handled_commands', min(at) from handled_commands
+    union all select 'placements', min(at) from placements
+    union all select 'participants', min(left_at) from participants where left_at is not null
+    union all select 'meetings', min(ended_at) from meetings where ended_at is not null
+"""

@@ -1,12 +1,12 @@
 """`doordarshan explain --policy FILE`: read a history, place its meetings again, show both."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from services.cli.cluster import cluster_database
+from services.cli.moments import moment
 from services.cli.recording.file import read as read_recording
 from services.cli.stack.errors import CannotRun
 from services.cli.what_if import from_database, from_recording
@@ -14,8 +14,6 @@ from services.cli.what_if.history import History
 from services.cli.what_if.report import as_json, show
 from services.cli.what_if.simulate import simulate
 from services.kendra.policy import BadPolicy, load
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def what_if(policy: Path, since: str | None, recording: Path | None, capacity: int | None, *, json: bool) -> None:
@@ -39,14 +37,3 @@ def _history(since: datetime | None, recording: Path | None, capacity: int | Non
             return from_database.read(connection, since)
     records = read_recording(recording).handled
     return from_recording.read((one for one in records if since is None or one.at >= since), capacity)
-
-
-def moment(said: str, now: datetime) -> datetime:
-    """Return the time meant: so long ago (`90m`, `2h`, `7d`), or a time of ISO 8601, UTC unless it says otherwise. Raises CannotRun."""
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", said):
-        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
-    try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
-        raise CannotRun(f"{said!r} is no time: say how long ago (90m, 2h, 7d), or 2026-11-22T12:00") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
