@@ -11,6 +11,7 @@ async def close_lower_seats(order: CloseSeats, place: Place, call: Call, world: 
     confirmed = await world.media.close_seats(place, order, call)
     if confirmed is not None:
         await world.store.seats.confirm_closed(call, order.participant_id, confirmed)
+        world.events.start(call)
 
 
 async def close_if_it_runs(order: CloseSeats, call: Call, world: World) -> None:
