@@ -1,6 +1,5 @@
 """One running system that every case uses: a gateway, a kendra and a media server, each with a spare at its gate."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,21 +22,13 @@ class Arena:
         self.system = system
         self.victims = {kind: Victim(system, name, place) for kind, name in NAMES.items()}
         self.http = httpx.AsyncClient(base_url=system.url, timeout=10.0)
-        self._starting: set[asyncio.Task[None]] = set()
 
     def stage(self) -> Stage:
         """Return a meeting that is not there yet."""
         return Stage(self.system, self.http)
 
-    def start_spare(self, kind: str) -> None:
-        """Have the next spare of a kind started beside what goes on."""
-        task = asyncio.create_task(self.victims[kind].keep_a_spare())
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
-
     async def close(self) -> None:
         """Let the spares go."""
-        await asyncio.gather(*self._starting)
         for victim in self.victims.values():
             await victim.send_spare_home()
         await self.http.aclose()

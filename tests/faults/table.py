@@ -65,22 +65,29 @@ def cases() -> list[Case]:
 
 
 def selected(all_cases: Iterable[Case]) -> list[Case]:
-    """Return the fixed few: each flow and each point of each process twice, where the table has two; then whatever comes."""
+    """Return the fixed few: each point in each process once, each point and each flow twice, then whatever comes."""
     shuffled = sorted(all_cases)
     Random(_SEED).shuffle(shuffled)
     chosen: list[Case] = []
     seen: Counter[object] = Counter()
-    for wanted in (_AT_LEAST, None):
+    for lacks in (_new_in_process, _seldom, _anything):
         for case in shuffled:
-            of = (case.flow, (case.victim, case.point))
-            if (
-                case not in chosen
-                and len(chosen) < _SELECTED
-                and (wanted is None or min(seen[one] for one in of) < wanted)
-            ):
+            if case not in chosen and len(chosen) < _SELECTED and lacks(seen, case):
                 chosen.append(case)
-                seen.update(of)
+                seen.update((case.flow, case.point, (case.victim, case.point)))
     return by_turns(chosen)
+
+
+def _new_in_process(seen: Counter[object], case: Case) -> bool:
+    return not seen[case.victim, case.point]
+
+
+def _seldom(seen: Counter[object], case: Case) -> bool:
+    return min(seen[case.flow], seen[case.point]) < _AT_LEAST
+
+
+def _anything(_seen: Counter[object], _case: Case) -> bool:
+    return True
 
 
 def by_turns(some: Iterable[Case]) -> list[Case]:

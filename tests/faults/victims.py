@@ -31,7 +31,7 @@ class Victim:
         self._system = system
         self._point, self._passed = place / name, place / f"{name}.passed"
         self._place = place
-        self._spare: tuple[Child, Path] | None = None
+        self._spare: asyncio.Task[tuple[Child, Path]] | None = None
 
     @property
     def passes(self) -> list[str]:
@@ -78,31 +78,37 @@ class Victim:
 
         await eventually(marked)
 
-    async def keep_a_spare(self) -> None:
-        """Start a spare, unless there is one."""
-        if self._spare is not None:
-            return
+    def start_a_spare(self) -> "asyncio.Task[tuple[Child, Path]]":
+        """Have a spare started beside what goes on, unless there is one."""
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._at_its_gate(), name=f"a spare {self.name}")
+        return self._spare
+
+    async def _at_its_gate(self) -> tuple[Child, Path]:
         process = self._system.running.processes[self.name]
         spare = process.child(self._system.running.children[self.name].log.parent)
         gate = self._place / f"gate-{next(_numbers)}"
         spare.environment = {**process.environment, GATE: str(gate)}
-        self._spare = (spare, gate)
         await spare.start()
+        return spare, gate
 
     async def replace(self) -> None:
         """Let the spare through its gate, in the name of who died; wait until it is ready."""
-        await self.keep_a_spare()
-        assert self._spare is not None
-        (spare, gate), self._spare = self._spare, None
+        spare, gate = await self.start_a_spare()
+        self._spare = None
         self._system.running.children[self.name] = spare
         gate.touch()
-        async with asyncio.timeout(_READY):
-            await until_ready(self._system.running.processes[self.name].ready)
+        ready = asyncio.ensure_future(until_ready(self._system.running.processes[self.name].ready))
+        ended = asyncio.ensure_future(spare.wait())
+        await asyncio.wait({ready, ended}, timeout=_READY, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        assert ready.cancel() is False, f"{self.name} does not come back:\n{self._system.log(self.name)}"
 
     async def send_spare_home(self) -> None:
         """End the spare that nobody needed."""
         if self._spare is not None:
-            await self._spare[0].kill()
+            spare, _ = await self._spare
+            await spare.kill()
 
 
 def _last(told: list[str], point: Point) -> int:

@@ -15,6 +15,7 @@ from services.testing.system import System
 from tests.truth.asking import Answer, Tool, ask, tool
 from tests.truth.judged import PARTS, Part, memory_equals_rows
 from tests.truth.process_logs import complaints
+from tests.truth.queues import leftovers
 from tests.truth.seen import NOUNS, Seen, look
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "agreed",
     "ask",
     "complaints",
+    "leftovers",
     "live_memory",
     "look",
     "rows_equal_memory",
