@@ -28,7 +28,9 @@ def handled(
     epoch: int | None = None,
 ) -> Handled:
     """Return the record of a command that began `at` seconds and took so long. `reply` is (type, body) or a failure's code; `within` nests it."""
-    reply_type, body = reply if isinstance(reply, tuple) else ("Failure", {"code": reply, "reason": "…", "retryable": True})
+    reply_type, body = (
+        reply if isinstance(reply, tuple) else ("Failure", {"code": reply, "reason": "…", "retryable": True})
+    )
     trace = within.envelope.traceparent if within else f"00-{uuid4().hex}-{'1' * 16}-01"
     nested = uuid5(within.envelope.command_id, f"{type_}:{epoch}") if within else None
     envelope = Envelope(
@@ -76,7 +78,12 @@ def stored(flow: str) -> Recording:
 
 def lines_of(recording: Recording) -> list[dict[str, Any]]:
     """Return a recording's lines again, to be changed."""
-    written = [recording.header, *recording.handled, *recording.states, *([recording.footer] if recording.footer else [])]
+    written = [
+        recording.header,
+        *recording.handled,
+        *recording.states,
+        *([recording.footer] if recording.footer else []),
+    ]
     return [line.model_dump(mode="json", by_alias=True) for line in written]
 
 

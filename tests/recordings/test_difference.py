@@ -16,7 +16,15 @@ TRANSPORT: dict[str, Any] = {
     "id": "t",
     "iceParameters": {"usernameFragment": "abcd", "password": "***", "iceLite": True},
     "iceCandidates": [
-        {"foundation": "f", "priority": 1, "ip": "10.0.0.1", "address": "10.0.0.1", "port": 1, "protocol": "udp", "type": "host"}
+        {
+            "foundation": "f",
+            "priority": 1,
+            "ip": "10.0.0.1",
+            "address": "10.0.0.1",
+            "port": 1,
+            "protocol": "udp",
+            "type": "host",
+        }
     ],
     "dtlsParameters": {"role": "auto", "fingerprints": [{"algorithm": "sha-256", "value": "AA"}]},
     "closedProducerIds": ["a", "b"],
@@ -68,7 +76,10 @@ def test_what_must_differ_does_not() -> None:
     [
         ({"closedProducerIds": ["a"]}, "closedProducerIds"),
         ({"closedConsumerIds": ["c"]}, "closedConsumerIds"),
-        ({"dtlsParameters": {"role": "server", "fingerprints": [{"algorithm": "sha-256", "value": "A"}]}}, "dtlsParameters.role"),
+        (
+            {"dtlsParameters": {"role": "server", "fingerprints": [{"algorithm": "sha-256", "value": "A"}]}},
+            "dtlsParameters.role",
+        ),
         ({"iceParameters": {"usernameFragment": "x", "password": "y", "iceLite": False}}, "iceParameters.iceLite"),
         ({"iceCandidates": []}, "iceCandidates"),
     ],
