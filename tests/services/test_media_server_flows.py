@@ -262,6 +262,21 @@ async def test_commands_of_another_epoch_or_without_a_router_are_stale(meeting: 
         await meeting.transport("send")
 
 
+async def test_what_went_with_an_older_epoch_is_stale_and_not_merely_unknown(meeting: Meeting) -> None:
+    sending = await meeting.transport("send")
+    producer = await meeting.produce(sending.id)
+    await meeting.wants(meeting.server)
+    await meeting.ask(AllocateRouter(capacity=CAPACITY), None)
+    for order in (CloseTransport(transport_id=sending.id), CloseProducer(producer_id=producer)):
+        with pytest.raises(StaleEpoch):
+            await meeting.ask(order)
+    with pytest.raises(StaleEpoch):
+        await meeting.consume(producer)
+    await meeting.transport("recv", "bob", 2)
+    with pytest.raises(ProducerNotFound):
+        await meeting.consume(producer)
+
+
 async def test_a_closed_router_leaves_no_row_and_tells_nobody(stage: Stage, meeting: Meeting) -> None:
     transport = await meeting.transport("send")
     await meeting.produce(transport.id)
