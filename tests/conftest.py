@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from services.testing.session import Broker, Cache, Database, Session, first_free_directory
+from services.testing.session import Broker, Cache, Database, Session, opened
 from services.testing.system import System, running_system
 
 
@@ -27,11 +27,8 @@ class MakeSystem(Protocol):
 @pytest.fixture(scope="session")
 async def session() -> AsyncIterator[Session]:
     """This test session's services, each started when it is first needed."""
-    run = first_free_directory()
-    found = Session(run)
-    yield found
-    await found.stop()
-    run.release()
+    async with opened() as found:
+        yield found
 
 
 @pytest.fixture
@@ -79,6 +76,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(value, System):
-                for name in value.running.children:
-                    report.sections.append((f"log of {name}", value.log(name)))
+                report.sections += value.logs()
     return report

@@ -58,7 +58,10 @@ class Cache:
     of: dict[str, str]
 
 
-def first_free_directory(base: Path = PROJECT / ".run" / "test") -> RunDirectory:
+TESTS = PROJECT / ".run" / "test"
+
+
+def first_free_directory(base: Path = TESTS) -> RunDirectory:
     """Return the first run directory below `base` that no other session holds, held."""
     for number in count(1):
         run = RunDirectory(base / str(number))
@@ -206,3 +209,17 @@ class Session:
 
     def _drop_database(self, name: str) -> None:
         self._run_sql(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@asynccontextmanager
+async def opened(base: Path = TESTS) -> AsyncIterator[Session]:
+    """Give a session that holds the first free run directory below `base`; what it started ends with it."""
+    run = first_free_directory(base)
+    try:
+        session = Session(run)
+        try:
+            yield session
+        finally:
+            await session.stop()
+    finally:
+        run.release()

@@ -128,6 +128,10 @@ class System:
         path = self.running.children[name].log
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
+    def logs(self) -> list[tuple[str, str]]:
+        """Return the end of each process' log under a title, for the report of a test that failed."""
+        return [(f"log of {name}", self.log(name)) for name in self.running.children]
+
 
 def plan_of(
     gateways: int, kendras: int, media_servers: int, settings: Mapping[str, Mapping[str, str]], prefix: str
@@ -163,8 +167,9 @@ async def running_system(
     settings: Mapping[str, Mapping[str, str]] | None = None,
     late: Sequence[str] = (),
     routed: Callable[[Process], Process] = lambda process: process,
+    broker: Broker | None = None,
 ) -> AsyncIterator[System]:
-    """Start a system with a database, a vhost and a Redis prefix of its own; stop it on the way out.
+    """Start a system with a database, a vhost (unless one is given) and a Redis prefix of its own; stop it on the way out.
 
     `late` names processes that the test starts itself; `routed` may send a process elsewhere than to the services themselves.
     """
@@ -173,12 +178,12 @@ async def running_system(
     async with AsyncExitStack() as stack:
         stack.callback(run.release)
         database = await stack.enter_async_context(session.database())
-        broker = await stack.enter_async_context(session.broker())
+        vhost = await stack.enter_async_context(session.broker()) if broker is None else broker
         cache = await session.cache()
         plan = plan_of(gateways, kendras, media_servers, settings or {}, cache.prefix)
 
         def addresses(user: str) -> Addresses:
-            return session.addresses(user, database, broker, cache)
+            return session.addresses(user, database, vhost, cache)
 
         put_key(database.url, CLUSTER_SECRET, TENANT, KEY, secret=SECRET, grants=tuple(Grant))
         running = Running(run, map(routed, processes(plan, addresses)))
@@ -189,4 +194,4 @@ async def running_system(
         pool = await stack.enter_async_context(asyncpg.create_pool(database.url, min_size=1, max_size=5))
         client = redis.asyncio.from_url(cache.url, decode_responses=True)
         stack.push_async_callback(client.aclose)
-        yield System(plan, running, database, broker, cache, pool, client)
+        yield System(plan, running, database, vhost, cache, pool, client)
