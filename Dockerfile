@@ -14,6 +14,7 @@ WORKDIR /app
 COPY pyproject.toml uv.lock .python-version README.md ./
 RUN uv sync --locked --no-dev --no-install-project
 COPY contracts contracts
+COPY migrations migrations
 COPY services services
 COPY sfu sfu
 RUN uv sync --locked --no-dev
@@ -22,7 +23,6 @@ FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin doordarshan \
     && install -d -o doordarshan -g doordarshan -m 0755 /users
 COPY --from=packages /app /app
-COPY migrations /app/migrations
 COPY --from=web /web/dist /app/web/dist
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 DOORDARSHAN_LOG=json
 WORKDIR /app
