@@ -35,7 +35,8 @@ class Screen:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Take the bar away."""
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def show(self, words: str, seconds_left: float, done: int, of: int) -> None:
         """Show how far it is."""
@@ -44,12 +45,12 @@ class Screen:
                 self._task, description=f"{words}, {max(seconds_left, 0):.0f} s to go", completed=done, total=of
             )
         elif words != self._said:
-            self._console.print(words)
+            self._console.print(words, soft_wrap=True)
         self._said = words
 
     def say(self, line: str) -> None:
         """Say something that stays."""
-        self._console.print(line)
+        self._console.print(line, soft_wrap=True)
 
 
 class Emptying:

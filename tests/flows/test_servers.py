@@ -36,7 +36,8 @@ async def test_a_drained_server_gets_no_meeting_until_it_is_undrained(system: Sy
     drained, other = system.servers
     meetings = [Meeting(system) for _ in range(4)]
     try:
-        assert await command(system, "drain", drained) == (0, [f"{drained} gets no new meetings"])
+        status, printed = await command(system, "drain", drained)
+        assert (status, printed[-1]) == (0, f"{drained} is empty and gets no new meetings")
         listed = {one["mediaServerId"]: one for one in (await operator.get("/v1/servers"))["servers"]}
         assert {name: (one["draining"], one["live"]) for name, one in listed.items()} == {
             drained: (True, True),

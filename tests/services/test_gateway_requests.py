@@ -5,10 +5,13 @@ from uuid import UUID
 import pytest
 
 from contracts import failure
+from contracts.actor import Grant
 from contracts.create_meeting import CreateMeeting
 from contracts.create_producer import CreateProducer
 from contracts.details import GetMeeting
 from contracts.failure import ERRORS, KendraError
+from contracts.ids import MediaServerId
+from contracts.servers import DrainServer
 from services.gateway.problems import STATUS
 from tests.services.gateway_answers import ANSWERS
 from tests.services.gateway_peers import Edge
@@ -193,6 +196,26 @@ async def test_a_trace_goes_on_and_a_broken_one_is_begun_anew(edge: Edge) -> Non
     assert (edge.kendra.last[1].traceparent or "")[:35] == trace[:35]
     await edge.http.get("/v1/meetings/standup", headers=edge.access() | {"traceparent": "00-0-0-01"})
     assert (edge.kendra.last[1].traceparent or "").startswith("00-")
+
+
+async def test_a_drain_says_in_its_body_how_long_it_may_take_and_needs_none(edge: Edge) -> None:
+    edge.add_key("drains", "acme", grants=(Grant.OPERATOR,))
+    path, headers = "/v1/servers/ms-1/drain", edge.access(key="drains", grants=["operator"])
+    for body, seconds in ((b"", 60.0), (b"{}", 60.0), (b'{"deadlineSeconds": 5}', 5.0)):
+        answer = await edge.http.post(path, content=body, headers=headers | {"Content-Type": "application/json"})
+        assert answer.status_code == 204, answer.text
+        assert edge.kendra.last[0] == DrainServer(media_server_id=MediaServerId("ms-1"), deadline_seconds=seconds)
+    assert (await edge.http.post(path, headers=headers)).status_code == 204
+    for wrong in (
+        {"deadline": 5},
+        {"deadlineSeconds": -1},
+        {"deadlineSeconds": "soon"},
+        {"deadlineSeconds": 1e6},
+        [],
+        5,
+    ):
+        answer = await edge.http.post(path, json=wrong, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), wrong
 
 
 async def test_what_is_no_route_is_a_problem_too(edge: Edge) -> None:
