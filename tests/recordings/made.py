@@ -1,6 +1,7 @@
 """Recordings made by hand: what was told of a command, without anybody who was told it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID, uuid4, uuid5
 
 from contracts.actor import Actor
 from contracts.handled import Envelope, Handled
+from contracts.message import Message
 from services.cli.recording.file import Recording, read
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,6 +76,21 @@ def created(meeting: str = "standup", *, at: float = 0.0, repeated: bool = False
 def stored(flow: str) -> Recording:
     """Return the recording of a flow."""
     return read(HERE / f"{flow}.jsonl.zst")
+
+
+def afresh(recording: Recording, meeting: str) -> Recording:
+    """Return a recording as another call would have left it: its commands have new ids, and its meeting this one's."""
+    (old,) = {one.envelope.meeting for one in recording.handled}
+    ids = {str(one.envelope.command_id): str(uuid4()) for one in recording.handled if one.service == "kendra"}
+
+    def again(line: Message) -> Any:
+        text = line.model_dump_json(by_alias=True).replace(f'"{old}"', f'"{meeting}"')
+        for was, now in ids.items():
+            text = text.replace(was, now)
+        return type(line).model_validate_json(text)
+
+    handled_again = [again(one) for one in recording.handled]
+    return replace(recording, handled=handled_again, states=[again(one) for one in recording.states])
 
 
 def lines_of(recording: Recording) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class Recording:
 @asynccontextmanager
 async def recording(url: str, file: Path, *options: str) -> AsyncIterator[Recording]:
     """Record into a file, bound from the first line of the block on."""
-    process = await _program(url, "record", *options, str(file))
+    process = await program(url, "record", *options, str(file))
     recorder = Recording(process)
     try:
         async with asyncio.timeout(_SECONDS):
@@ -60,7 +60,7 @@ async def recording(url: str, file: Path, *options: str) -> AsyncIterator[Record
 
 async def replayed(url: str | None, *arguments: str | Path) -> tuple[int, str]:
     """Replay; return the exit status and what it printed, stderr included."""
-    process = await _program(url, "replay", *map(str, arguments))
+    process = await program(url, "replay", *map(str, arguments))
     try:
         async with asyncio.timeout(_SECONDS):
             said, _ = await process.communicate()
@@ -71,7 +71,8 @@ async def replayed(url: str | None, *arguments: str | Path) -> tuple[int, str]:
     return process.returncode, said.decode()
 
 
-async def _program(url: str | None, *words: str) -> asyncio.subprocess.Process:
+async def program(url: str | None, *words: str) -> asyncio.subprocess.Process:
+    """Start the command line with words; a URL names the broker."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DOORDARSHAN_")}
     return await asyncio.create_subprocess_exec(
         sys.executable,

@@ -79,8 +79,8 @@ class Replaying:
         return outcome
 
     async def _step(self, step: Step, names: Mapping, outcome: LineOutcome, *, ran: bool) -> None:
-        if outcome.before and step.expected.code is not None:
-            return  # what was refused then would be judged by what came later
+        if (ran or outcome.before) and step.expected.code is not None:
+            return  # what was refused then would be judged by what is there now
         order = await self._order(step, names)
         if order is None:
             return
