@@ -2,9 +2,14 @@
 
 FastStream's own replies are off: it would publish them on the channel everything else uses. Its `request()` is never used: it holds
 one lock for the whole round trip.
+
+Whether the broker has us as a consumer is asked of it each second: a connection over which nothing comes any more looks whole for long.
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import cast
 
 from aio_pika import RobustChannel, RobustQueue
@@ -14,10 +19,14 @@ from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker
 from faststream.rabbit.message import RabbitMessage
 
-from services.bus.connection import RECONNECT, named
+from services.bus.connection import LOST, RECONNECT, TRY, lost_by_peer, named, open_channel
 from services.bus.queues import QueueSpec
 
 Arrival = Callable[[AbstractIncomingMessage], Awaitable[None]]
+
+ASKED_EACH = 1.0
+GOOD_FOR = 3.0
+"""How long the broker's word is good, seconds: a busy one may take a while to give the next."""
 
 
 class Consumer:
@@ -26,9 +35,13 @@ class Consumer:
     def __init__(self, url: str, name: str, queue: QueueSpec, *, arrive: Arrival, prefetch: int) -> None:
         self._queue = queue.subscribed()
         self._underlay: Underlay | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self.heard_at: float | None = None
+        """When the broker was asked, by the monotonic clock, that said last that there is a consumer of the queue."""
         self._broker = RabbitBroker(
             named(url, name),
             reconnect_interval=RECONNECT,
+            timeout=TRY,
             apply_types=False,
             logger=None,
             graceful_timeout=1.0,
@@ -49,7 +62,8 @@ class Consumer:
     @property
     def consuming(self) -> bool:
         """Whether the broker has a consumer of ours on the queue right now."""
-        return self._underlay is not None and not self._underlay.is_closed and bool(self._underlay.consumers)
+        heard = self.heard_at is not None and time.monotonic() - self.heard_at < GOOD_FOR
+        return heard and self._subscribes
 
     async def start(self) -> None:
         """Connect, declare the queue and begin to consume."""
@@ -57,10 +71,16 @@ class Consumer:
         queue = await self._subscribed()
         cast(RobustChannel, queue.channel).reopen_callbacks.add(self._look)
         await self._look()
+        self.heard_at = time.monotonic()
+        self._asking = asyncio.create_task(self._keep_asking(), name="is there a consumer")
+
+    @property
+    def _subscribes(self) -> bool:
+        return self._underlay is not None and not self._underlay.is_closed and bool(self._underlay.consumers)
 
     async def cancel(self) -> None:
         """Ask the broker for no more messages. Those already on their way still arrive."""
-        if not self.consuming or self._underlay is None:
+        if not self._subscribes or self._underlay is None:
             return
         queue = await self._subscribed()
         for tag in tuple(self._underlay.consumers):
@@ -73,7 +93,40 @@ class Consumer:
 
     async def stop(self) -> None:
         """Disconnect. What was not acknowledged goes back to the queue."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
         await self._broker.stop()
+
+    async def _keep_asking(self) -> None:
+        """Ask for ever; over a connection that is lost no answer comes, over the next one it is asked again."""
+        while True:
+            try:
+                await self._ask_over_one_channel()
+            except BaseException as error:
+                if not lost_by_peer(error):
+                    raise
+            await asyncio.sleep(ASKED_EACH)
+
+    async def _ask_over_one_channel(self) -> None:
+        connection = await self._broker.connect()
+        await connection.ready()
+        channel = await open_channel(connection, confirms=False)
+        try:
+            while True:
+                await self._ask(cast(Underlay, await channel.get_underlay_channel()))
+                await asyncio.sleep(ASKED_EACH)
+        finally:
+            with suppress(TimeoutError, *LOST):
+                async with asyncio.timeout(1.0):
+                    await channel.close()
+
+    async def _ask(self, channel: Underlay) -> None:
+        """Ask the broker whether the queue has a consumer; this waits while the broker says nothing."""
+        began = time.monotonic()
+        said = await channel.queue_declare(self._queue.name, passive=True)
+        if said.consumer_count:
+            self.heard_at = began
 
     async def _subscribed(self) -> RobustQueue:
         """Return the queue on the subscriber's own channel: FastStream declares each queue once and remembers where."""

@@ -74,6 +74,11 @@ class Serving(Generic[World]):
         return self._consumer.consuming
 
     @property
+    def heard_at(self) -> float | None:
+        """When, by the monotonic clock, the broker was asked that said last that there is a consumer."""
+        return self._consumer.heard_at
+
+    @property
     def connected(self) -> bool:
         """Whether replies can be sent."""
         return self._publishing is not None and self._publishing.connected.is_set()

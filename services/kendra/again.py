@@ -1,4 +1,4 @@
-"""Once more: join and recreate look again when the meeting moved under them, join also when its server did not answer."""
+"""Once more: join and recreate look again when the meeting moved under them."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps

@@ -32,8 +32,15 @@ ASK = 1.5
 CLOSE = 0.5
 """The most that closing what nobody needs any more may hold up a caller."""
 
+_WORTH_TELLING = 0.2
+"""With less than this left of a command, seconds, it is the command that took too long, not the ask."""
+
 _REFUSALS = (MediaServerUnavailable, DeadlineExceeded, Busy, Internal)
 _OVERTAKEN = (StaleEpoch, MeetingNotFound)
+
+
+class Silent(MediaServerUnavailable):
+    """The meeting's media server did not answer in time, so it is unknown whether this was done; repeat it with the same key."""
 
 
 class Media:
@@ -46,15 +53,15 @@ class Media:
     async def ask(self, seated: Seated, order: Command[R], call: Call) -> R:
         """Have the participant's media server carry out an order in the participant's name.
 
-        Raises what the server answers, MediaServerUnavailable (it is dead, or makes its router just now), DeadlineExceeded.
+        Raises what the server answers; MediaServerUnavailable (it is dead, or makes its router just now); Silent; DeadlineExceeded when
+        the whole command has no time left.
         """
-        return await self._ask_router(
-            seated.place, order, _nested(order, seated.place, call, _as_seated(call.actor, seated))
-        )
+        nested = _nested(order, seated.place, call, _as_seated(call.actor, seated))
+        return await self._ask_router(seated.place, order, call, nested)
 
     async def ask_meeting(self, place: Place, order: Command[R], call: Call) -> R:
         """Have the meeting's media server carry out an order about the meeting as a whole."""
-        return await self._ask_router(place, order, _nested(order, place, call, call.actor))
+        return await self._ask_router(place, order, call, _nested(order, place, call, call.actor))
 
     async def allocate(self, place: Place, call: Call) -> str | None:
         """Have the wanted server make the meeting's router; return why it did not, None when the rows tell what is true now."""
@@ -72,7 +79,7 @@ class Media:
         step = f"CloseSeats:{order.participant_id}:{order.below}"
         nested = call.nested(step, epoch=place.epoch, budget=CLOSE)
         try:
-            return (await self._ask_router(place, order, nested)).closed_below
+            return (await self._ask_router(place, order, call, nested)).closed_below
         except KendraError:
             return None
 
@@ -84,10 +91,15 @@ class Media:
         except KendraError:
             return
 
-    async def _ask_router(self, place: Place, order: Command[R], nested: Call) -> R:
+    async def _ask_router(self, place: Place, order: Command[R], call: Call, nested: Call) -> R:
         if place.router is None or self._servers.dead(place):
             raise MediaServerUnavailable
-        return await self._ask(place, order, nested)
+        try:
+            return await self._ask(place, order, nested)
+        except DeadlineExceeded:
+            if nested.deadline + _WORTH_TELLING > call.deadline:
+                raise
+            raise Silent from None
 
     async def _ask(self, place: Place, order: Command[R], nested: Call) -> R:
         if place.server is None or place.boot is None:

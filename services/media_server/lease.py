@@ -23,10 +23,12 @@ class Lease:
         """Take note of a renewal that succeeded, and when it was sent."""
         self._sent = max(sent, self._sent)
 
-    def heard(self, now: float, consuming: bool) -> bool:
-        """Take note whether the broker has us as a consumer; say whether the lease may be renewed."""
+    def heard(self, now: float, consuming: bool, at: float | None = None) -> bool:
+        """Take note whether the broker has us as a consumer, if not any more, since `at`; say whether the lease may be renewed."""
         if consuming or self._heard == float("-inf"):
             self._heard = now
+        elif at is not None:
+            self._heard = min(self._heard, at)
         return now - self._heard <= self._unheard_for
 
     def holds(self, now: float) -> bool:

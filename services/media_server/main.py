@@ -24,6 +24,7 @@ from services.bus import KENDRA_COMMANDS, Bus, Call, Serving, media_commands
 from services.environment import settings_of
 from services.media_server.burial import bury_earlier_boots
 from services.media_server.debts import Debts, look_at
+from services.media_server.fenced import until_left
 from services.media_server.flows.end_meeting import close_allocation
 from services.media_server.handlers import HANDLERS
 from services.media_server.lease import Lease
@@ -107,8 +108,9 @@ class MediaServer:
             Meter(workers),
             each=settings.heartbeat,
             consuming=lambda: self._serving is not None and self._serving.consuming,
+            heard_at=lambda: None if self._serving is None else self._serving.heard_at,
             unwanted=self._leaving.unwanted,
-            buried=self.give_up,
+            buried=lambda: self._spawn(self._give_up_when_left()),
             back=self.reconciler.soon,
         )
         checks = {"broker": self._can_be_asked, "lease": self._lease_holds}
@@ -162,6 +164,10 @@ class MediaServer:
         await asyncio.gather(starting, return_exceptions=True)
         await self.stop()
         return 1 if self.failed else 0
+
+    async def _give_up_when_left(self) -> None:
+        await until_left(self.world.registry)
+        self.give_up()
 
     def give_up(self) -> None:
         """End the process as failed: whoever supervises it starts a new boot."""

@@ -1,7 +1,7 @@
 """The lease's renewal, at each heartbeat: that this boot can be asked, how loaded it is, and which allocations nobody wants any more.
 
 Failing to renew is nobody's death here: media flows on, commands are answered `media_server_unavailable` until it works again.
-A renewal that hits no row means that this boot was buried or replaced, and ends the process.
+A renewal that hits no row means that this boot was buried or replaced, and ends the process (`fenced`).
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Meter:
 class Reporting:
     """`boots` has a connection of its own, so that no flow can keep the lease waiting. `each` is the heartbeat, seconds.
 
-    `consuming` says whether the broker has us as a consumer; `unwanted` hears of allocations that no meeting wants; `buried` ends the
+    `consuming` says whether the broker has us as a consumer, `heard_at` as of when; `unwanted` hears of allocations that no meeting wants; `buried` ends the
     process; `back` is called when broker and database are both there, for the first time or again.
     """
 
@@ -53,12 +53,14 @@ class Reporting:
         *,
         each: float,
         consuming: Callable[[], bool],
+        heard_at: Callable[[], float | None] = lambda: None,
         unwanted: Callable[[Unwanted], None],
         buried: Callable[[], None],
         back: Callable[[], None],
     ) -> None:
         self._boots, self._lease, self._meter, self._each = boots, lease, meter, each
         self._consuming, self._unwanted, self._buried, self._back = consuming, unwanted, buried, back
+        self._heard_at = heard_at
         self._well = False
 
     async def keep(self) -> None:
@@ -82,7 +84,7 @@ class Reporting:
     async def renew(self) -> None:
         """Renew once, or without a broker only look what became of this boot. Raises NotRegistered, Unavailable."""
         now, consuming = time.monotonic(), self._consuming()
-        if self._lease.heard(now, consuming):
+        if self._lease.heard(now, consuming, self._heard_at()):
             await self._boots.renew(self._meter.load())
             self._lease.renewed(now)
         else:

@@ -42,3 +42,12 @@ def test_a_heartbeat_that_is_not_well_below_the_lease_is_refused() -> None:
         Settings(lease=3.0, heartbeat=1.5)
     with pytest.raises(ValidationError, match="heartbeat"):
         Settings(lease=2.0)
+
+
+def test_without_a_broker_it_is_renewed_for_ten_seconds_from_the_brokers_last_word() -> None:
+    lease = Lease(5.0, 10.0)
+    assert lease.heard(100.0, consuming=True, at=99.2)
+    assert lease.heard(103.0, consuming=False, at=100.0)
+    assert lease.heard(110.0, consuming=False, at=100.0)
+    assert not lease.heard(110.1, consuming=False, at=100.0)
+    assert lease.heard(112.0, consuming=True, at=111.5)

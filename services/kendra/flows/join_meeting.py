@@ -1,7 +1,7 @@
 """Join: prove that the router lives, take the seat in one transaction, have what older seats left closed."""
 
 from contracts.actor import Actor
-from contracts.failure import DeadlineExceeded, Forbidden, MediaServerUnavailable, StaleEpoch
+from contracts.failure import Forbidden, MediaServerUnavailable, StaleEpoch
 from contracts.join_meeting import CloseSeats, GetRouterCapabilities, JoinMeeting, MeetingJoined
 from services.bus import Call
 from services.kendra.again import once_more_on
@@ -10,7 +10,7 @@ from services.kendra.flows.placing import live
 from services.kendra.world import World
 
 
-@once_more_on(StaleEpoch, DeadlineExceeded)
+@once_more_on(StaleEpoch)
 async def join_meeting(order: JoinMeeting, call: Call, world: World) -> MeetingJoined:
     """Seat the participant's instance; nothing is seated before the router's capabilities are known."""
     proven = is_proven(order, call.actor)
