@@ -14,6 +14,8 @@ from services.cli.recording.plan import Plan
 from services.cli.recording.replaying import LineOutcome, StepOutcome
 
 _LONGEST = 200
+_MOST_SHOWN = 10
+"""Replies of one meeting: what differs first is the cause of most that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +67,18 @@ def _show_line(console: Console, outcome: LineOutcome) -> None:
     if outcome.before:
         _line(
             console,
-            f"  {name}: replayed here before; nothing is done twice, and only its end state is compared",
+            f"  {name}: carried out here before; nothing is done twice, and only the end state is compared",
             style="dim",
         )
     if not outcome.end_known:
         _line(console, f"  {name}: the recording does not say what it was in the end", style="dim")
-    for different in outcome.different:
+    for different in outcome.different[:_MOST_SHOWN]:
         step = different.step
         _line(console, f"  {name} #{step.number} {step.name}, after {step.begun:.3f} s")
         _show_differences(console, different.differences)
+    more = len(outcome.different) - _MOST_SHOWN
+    if more > 0:
+        _line(console, f"  {name}: {more} more replies differ; --json has all", style="dim")
     if outcome.end:
         _line(console, f"  {name} in the end")
         _show_differences(console, outcome.end)
