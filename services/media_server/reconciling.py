@@ -21,7 +21,7 @@ from services.media_server.metrics import DRIFT, SWEEPS
 from services.media_server.registry import Registry
 from services.media_server.repairing import Repairs
 from services.media_server.room import Room
-from services.media_server.store import Allocated, Boots, Looking, Wish
+from services.media_server.store import Allocated, Boots, Looking, NotRegistered, Wish
 from sfu.worker import Worker
 
 AT_ONCE = 50
@@ -58,7 +58,7 @@ class Reconciler:
         self._wanted.set()
 
     async def keep(self) -> None:
-        """Sweep for ever."""
+        """Sweep for ever, or until this boot was buried."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._each):
@@ -66,13 +66,19 @@ class Reconciler:
             self._wanted.clear()
             try:
                 await self.sweep()
+            except NotRegistered:
+                return
             except KendraError as error:
                 log.warning("the reconciler did not come to an end", reason=error.reason)
             except Exception:
                 log.exception("the reconciler broke")
 
     async def sweep(self) -> list[Finding]:
-        """Compare everything once, and repair it; return what was found. Raises Unavailable."""
+        """Compare everything once, and repair it; return what was found. Raises Unavailable.
+
+        Raises NotRegistered when this boot was buried: then nothing here is wanted any more, and the process ends.
+        """
+        await self._in.boots.must_stand()
         found = self._unknown_routers() + await self._earlier_boots()
         not_wanted: list[Allocated] = []
         for of in await self._suspects():

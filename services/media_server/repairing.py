@@ -70,8 +70,9 @@ class Repairs:
         told = 0
         try:
             async with self._store.writing(room.of) as record:
-                deleted = await record.deleted(_with(hanging, ids))
-                events = _without(_together(deleted, memory), await record.told_closed()).told()
+                from_log = Gone(BECAUSE, [], await record.told_made(ids), [])
+                gone = _together(from_log, memory, await record.deleted(_with(hanging, ids)))
+                events = _without(gone, await record.told_closed()).told()
                 await record.told(*events)
                 told = len(events)
         except (StaleEpoch, MeetingNotFound):
@@ -116,12 +117,13 @@ def _in_memory(room: Room, closing: Closing) -> Gone:
     )
 
 
-def _together(rows: Gone, memory: Gone) -> Gone:
+def _together(*gone: Gone) -> Gone:
+    """Return all of them, each object once; who is named later knows it better."""
     return Gone(
-        rows.because,
-        list({one.id: one for one in (*memory.transports, *rows.transports)}.values()),
-        list({one.id: one for one in (*memory.producers, *rows.producers)}.values()),
-        list({one.id: one for one in (*memory.consumers, *rows.consumers)}.values()),
+        BECAUSE,
+        list({one.id: one for each in gone for one in each.transports}.values()),
+        list({one.id: one for each in gone for one in each.producers}.values()),
+        list({one.id: one for each in gone for one in each.consumers}.values()),
     )
 
 

@@ -1,10 +1,11 @@
 """An open transaction about one meeting: what a flow writes in it."""
 
+from collections.abc import Collection
 from json import dumps
 
 import asyncpg
 
-from contracts.ids import BootId, MediaServerId, ParticipantId
+from contracts.ids import BootId, MediaServerId, ParticipantId, TransportId
 from contracts.meeting import AppData, Direction
 from contracts.message import Reply
 from services.bus import Call
@@ -73,6 +74,11 @@ class Record:
     async def told_closed(self) -> set[str]:
         """Return the ids of everything that the meeting was ever told to be closed."""
         return {row["id"] for row in await self._connection.fetch(sql.TOLD_CLOSED, *self._of[:2])}
+
+    async def told_made(self, ids: Collection[str]) -> list[GoneProducer]:
+        """Return those of the producers that the meeting was told of in this epoch; on which transport is not known any more."""
+        rows = await self._connection.fetch(sql.TOLD_MADE, *self._of, list(ids))
+        return [GoneProducer(row["id"], row["participant"], TransportId("")) for row in rows]
 
     async def deleted(self, closing: Closing) -> Gone:
         """Delete the rows of what closed, with those that hang from them; return the rows that there were."""

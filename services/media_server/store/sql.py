@@ -118,6 +118,10 @@ FORGOTTEN_BOOTS = """
         where newer.server = $1 and newer.boot = known.boot
     )
 """
+TOLD_MADE = """
+    select body ->> 'producerId' as id, body ->> 'participantId' as participant
+    from events where tenant = $1 and meeting = $2 and epoch = $3 and type = 'ProducerCreated' and body ->> 'producerId' = any ($4)
+"""
 TOLD_CLOSED = """
     select body ->> case type
         when 'TransportClosed' then 'transportId' when 'ProducerClosed' then 'producerId' else 'consumerId' end as id
