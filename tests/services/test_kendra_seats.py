@@ -13,7 +13,6 @@ from contracts.end_meeting import EndMeeting
 from contracts.failure import (
     Forbidden,
     IdempotencyKeyReused,
-    KendraError,
     MediaServerUnavailable,
     MeetingFull,
     MeetingNotFound,
