@@ -16,7 +16,7 @@ from services.media_server.settings import Settings as MediaServer
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operating.md").read_text()
-PAGES = ("README.md", "docs/operating.md")
+PAGES = ("README.md", "docs/operating.md", "docs/record-and-replay.md")
 SETTINGS: dict[str, type[BaseSettings]] = {"gateway": Gateway, "kendra": Kendra, "media server": MediaServer}
 WORDS = {
     "none": None,
