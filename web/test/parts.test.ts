@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { follow } from "../src/client/follow";
 import { SseParser } from "../src/client/sse";
-import { inParallel } from "../src/client/waiting";
+import { Lanes } from "../src/client/lanes";
 
 afterEach(() => void vi.useRealTimers());
 
@@ -34,18 +34,40 @@ describe("server-sent events", () => {
   });
 });
 
-test("work runs at most so many at a time, and one failure is raised after the others ended", async () => {
-  let running = 0;
-  let most = 0;
-  const done: number[] = [];
-  const work = async (item: number): Promise<void> => {
-    most = Math.max(most, (running += 1));
-    await Promise.resolve();
-    running -= 1;
-    if (item === 1) throw new Error("one");
-    done.push(item);
-  };
-  await expect(inParallel(2, [1, 2, 3, 4, 5], work)).rejects.toThrow("one");
-  expect(most).toBe(2);
-  expect(done).toEqual([2, 3, 4, 5]);
+describe("lanes", () => {
+  test("so many things at a time, and one failure is raised after the others that were begun", async () => {
+    let most = 0;
+    const [waiting, running, done] = [new Set([1, 2, 3, 4, 5]), new Set<number>(), [] as number[]];
+    const lanes = new Lanes(2, () => waiting, async (item) => {
+      most = Math.max(most, running.add(item).size);
+      await Promise.resolve();
+      waiting.delete(item);
+      running.delete(item);
+      if (item === 3) throw new Error("three");
+      done.push(item);
+    });
+    await expect(lanes.run()).rejects.toThrow("three");
+    expect([most, done]).toEqual([2, [1, 2, 4]]);
+  });
+
+  test("what comes while they run is begun at once, not after them", async () => {
+    const [waiting, begun] = [new Set(["slow"]), [] as string[]];
+    let release = (): void => undefined;
+    const held = new Promise<void>((done) => (release = done));
+    const lanes = new Lanes(2, () => waiting, async (item) => {
+      begun.push(item);
+      if (item === "slow") await held;
+      waiting.delete(item);
+    });
+    const running = lanes.run();
+    waiting.add("quick");
+    lanes.more();
+    expect(begun).toEqual(["slow", "quick"]);
+    release();
+    await running;
+  });
+
+  test("with nothing to do they are through", async () => {
+    await new Lanes(2, () => [], () => Promise.resolve()).run();
+  });
 });

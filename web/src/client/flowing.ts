@@ -3,7 +3,7 @@
 import { wait } from "./waiting";
 import type { types } from "mediasoup-client";
 
-const LOOK_MS = 40;
+const LOOK_MS = 60;
 
 /** Resolves when the first picture was decoded, or the first sound has arrived; also when the consumer closed or `signal` aborts. */
 export async function flowing(consumer: types.Consumer, signal: AbortSignal): Promise<void> {

@@ -7,10 +7,10 @@
 
 import type { Cargo } from "./carrier";
 import { flowing } from "./flowing";
+import { Lanes } from "./lanes";
 import { asProblem, unlessGone, type Problem } from "./problem";
 import type { Seat } from "./seat";
 import { Successions, type Passing } from "./successions";
-import { inParallel } from "./waiting";
 import type { ProducerView } from "./wire";
 import type { types } from "mediasoup-client";
 
@@ -42,6 +42,7 @@ export class Receiver implements Cargo {
   readonly #entries = new Map<string, Entry>();
   readonly #unwanted = new Set<string>();
   readonly #passing: Successions<Subscription>;
+  #lanes: Lanes<Entry> | undefined;
 
   constructor(
     private readonly seat: Seat,
@@ -55,6 +56,7 @@ export class Receiver implements Cargo {
   subscribe(producer: ProducerView): void {
     if (this.#entries.has(producer.id)) return;
     this.#entries.set(producer.id, { producer });
+    this.#lanes?.more();
     this.changed();
   }
 
@@ -105,8 +107,9 @@ export class Receiver implements Cargo {
   }
 
   async load(transport: types.Transport, signal: AbortSignal): Promise<void> {
-    const missing = [...this.#entries.values()].filter((entry) => !entry.consumer);
-    await inParallel(AT_ONCE, missing, (entry) => this.#consume(transport, entry, signal));
+    const missing = (): Entry[] => (signal.aborted ? [] : [...this.#entries.values()].filter((entry) => !entry.consumer));
+    this.#lanes = new Lanes(AT_ONCE, missing, (entry) => this.#consume(transport, entry, signal));
+    await this.#lanes.run();
     for (const consumer of [...this.#unwanted]) {
       this.#unwanted.delete(consumer);
       await this.seat.closeConsumer(consumer, signal).catch(unlessGone);

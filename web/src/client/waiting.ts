@@ -23,14 +23,3 @@ export function backoff(tries: number): number {
 export function between(least: number, most: number): number {
   return least + Math.random() * (most - least);
 }
-
-/** Run `work` for each of `items`, at most `limit` at a time; raises what the first failing one raised, after all have ended. */
-export async function inParallel<T>(limit: number, items: T[], work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = [...items];
-  const lane = async (): Promise<void> => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
-  };
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, lane));
-  const failed = lanes.find((end) => end.status === "rejected");
-  if (failed) throw failed.reason;
-}
