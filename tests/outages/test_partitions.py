@@ -1,0 +1,163 @@
+"""Media servers are cut off from the broker, from Postgres, from both: calls are answered, meetings move in time, media flows until then.
+
+All three at once, each with a meeting of its own, beside one that is whole.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+
+from services.cli.participant.api import Api, JsonObject
+from services.cli.participant.lasting import LastingParticipant
+from services.cli.participant.media import SIGNATURES
+from services.testing.system import System, running_system
+from tests.outages.calls import Answer, Caller, Order, told
+from tests.outages.network import Link, Network, swallowed
+from tests.outages.private import OwnServices
+from tests.truth import settled
+
+LEASE, UNHEARD = 3.0, 3.0
+SETTINGS = {
+    "gateway": {"DOORDARSHAN_KEEP_ALIVE": "1"},
+    "kendra": {"DOORDARSHAN_LEASE": str(LEASE)},
+    "media-server": {
+        "DOORDARSHAN_LEASE": str(LEASE),
+        "DOORDARSHAN_HEARTBEAT": "0.5",
+        "DOORDARSHAN_UNHEARD": str(UNHEARD),
+    },
+}
+ANSWERED_WITHIN = 2.0
+SEEN_WITHIN = 3.0
+"""How long after a lease is over the meeting runs elsewhere at the latest, seconds: kendra sees it, moves it, a router is made."""
+FENCED_WITHIN = 10.0
+
+
+WHOLE = "media-server-4"
+SIZE: JsonObject = {"participants": 20, "producers": 10}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is cut, and after how long the meeting may move."""
+
+    server: str
+    broker: bool
+    postgres: bool
+    lost_after: float
+
+    def links(self, network: Network) -> list[Link]:
+        """Return what is cut."""
+        return [network.broker[self.server]] * self.broker + [network.postgres[self.server]] * self.postgres
+
+
+CASES = (
+    Case("media-server-1", broker=True, postgres=False, lost_after=UNHEARD + LEASE),
+    Case("media-server-2", broker=False, postgres=True, lost_after=LEASE),
+    Case("media-server-3", broker=True, postgres=True, lost_after=LEASE),
+)
+
+
+@pytest.fixture(scope="module")
+async def network(services: OwnServices) -> AsyncIterator[Network]:
+    """The network of three media servers; it carries everything."""
+    one = Network(*(case.server for case in CASES))
+    yield one
+    await one.close()
+
+
+@pytest.fixture(scope="module")
+async def cut(services: OwnServices, network: Network) -> AsyncIterator[System]:
+    """A system of four media servers, three of which may be cut off and have room for one meeting each; the last is not started yet."""
+    names = [case.server for case in CASES]
+    settings = SETTINGS | {name: {"DOORDARSHAN_CAPACITY": str(20 * 10)} for name in names}
+    async with running_system(
+        services, media_servers=4, settings=settings, late=[*names, WHOLE], routed=network.routed
+    ) as system:
+        await network.open()
+        await asyncio.gather(*map(system.start, names))
+        yield system
+
+
+@asynccontextmanager
+async def calls(cut: System) -> AsyncIterator[dict[str, LastingParticipant]]:
+    """Have asha send to ravi in a meeting on each server; give each ravi, who sees and hears her, by the server."""
+    backend = Api(cut.url, cut.token())
+    people: list[LastingParticipant] = []
+    ravis: dict[str, LastingParticipant] = {}
+    for _ in CASES:
+        meeting = f"cut-{uuid4().hex[:8]}"
+        created = await backend.post("/v1/meetings", {"meetingId": meeting, "capacity": SIZE})
+        asha, ravi = (
+            LastingParticipant(cut.url, cut.token(meeting=meeting), meeting, name, SIGNATURES[0])
+            for name in ("asha", "ravi")
+        )
+        people += [asha, ravi]
+        ravis[str(created["mediaServerId"])] = ravi
+        for one in (asha, ravi):
+            await one.join()
+            await one.connect()
+        await asha.produce()
+    for ravi in ravis.values():
+        await ravi.until(lambda ravi=ravi: set(ravi.seen["asha"].last) == {"audio", "video"}, 10)
+    yield ravis
+    await asyncio.gather(*(backend.delete(f"/v1/meetings/{ravi.meeting}") for ravi in ravis.values()))
+    await asyncio.gather(*(one.close() for one in people))
+    await backend.close()
+
+
+async def test_cut_off_media_servers_lose_their_meetings_in_time_and_nobody_stops_seeing_before(
+    cut: System, network: Network
+) -> None:
+    async with calls(cut) as ravis:
+        await cut.start(WHOLE)
+        began = time.monotonic()
+        async with swallowed(*(link for case in CASES for link in case.links(network))):
+            await asyncio.gather(*(answered_and_moved(cut, case, ravis[case.server].meeting) for case in CASES))
+            for case in CASES:
+                ravi = ravis[case.server]
+                await ravi.until(lambda ravi=ravi: bool(ravi.moves) and seen_since(ravi, ravi.moves[0].at), 15)
+                flowed_until_moved(case, ravi, began)
+        ended = asyncio.gather(*(cut.running.children[case.server].wait() for case in CASES))
+        await asyncio.wait_for(ended, FENCED_WITHIN)
+        await settled(cut, within=10)
+        assert [len(ravi.moves) for ravi in ravis.values()] == [1, 1, 1]
+
+
+async def answered_and_moved(cut: System, case: Case, meeting: str) -> None:
+    """Join somebody again and again: each answer comes soon, and the first success is elsewhere, when the lease was over."""
+    caller, began = Caller(cut.url), time.monotonic()
+    for number in itertools.count():
+        body = {"participantId": f"late{number}", "instanceId": "1"}
+        answer = await caller.once(Order(f"/v1/meetings/{meeting}/join", cut.token(), body))
+        moved_after = time.monotonic() - began
+        if answer.good and answer.body["epoch"] == 2:
+            break
+        soon_unavailable(answer)
+    told({"cut": case, "moved after": f"{moved_after:.2f} s", "slowest": f"{caller.slowest:.2f} s", **caller.refused})
+    assert case.lost_after - 1.0 <= moved_after <= case.lost_after + SEEN_WITHIN
+    await caller.close()
+
+
+def soon_unavailable(answer: Answer) -> None:
+    """A call is carried out while the server can be asked, else it is a 503, soon."""
+    assert answer.good or answer.code == "media_server_unavailable", answer
+    assert answer.seconds <= ANSWERED_WITHIN, answer
+
+
+def seen_since(ravi: LastingParticipant, when: float) -> bool:
+    """Say whether pictures came by way of the new router."""
+    return ravi.epoch == 2 and ravi.seen["asha"].last["video"] > when + 1.0
+
+
+def flowed_until_moved(case: Case, ravi: LastingParticipant, since: float) -> None:
+    """Assert that pictures and sound stood still only after it was told that the meeting moved."""
+    moved = ravi.moves[0].at
+    pauses = [(kind, at - moved, long) for kind, at, long in ravi.seen["asha"].pauses if at >= since]
+    told({"cut": case.server, "pauses (kind, after the move, seconds)": pauses})
+    assert [one for one in pauses if one[1] < -0.5] == []
