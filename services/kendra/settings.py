@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     policy: Path | None = None
     """A placement policy (TOML, `policy.py`); without one meetings are placed as documented."""
 
-    lease: float = 5.0
+    lease: float = Field(default=5.0, ge=0.5)
     """A media server whose row is older cannot be asked."""
     keep_router: float = Field(default=20.0, ge=0.0)
     """The longest that a drained meeting's old router goes on forwarding while its clients change over."""

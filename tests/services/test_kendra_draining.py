@@ -9,7 +9,8 @@ from contracts.create_meeting import AllocateRouter
 from contracts.end_meeting import EndMeeting
 from contracts.events import MeetingMovedEvent
 from contracts.failure import MediaServerNotFound, MediaServerUnavailable
-from contracts.ids import MediaServerId
+from contracts.ids import MediaServerId, ParticipantId
+from contracts.leave_meeting import KickParticipant
 from contracts.servers import DrainServer, ListServers, MediaServerView, UndrainServer
 from services.kendra.draining import EVERY, SHORTEST_KEEP, keep, turns
 from services.kendra.store.draining import Progress
@@ -216,14 +217,18 @@ async def test_when_the_new_server_refuses_the_old_router_is_kept_as_it_was_told
     assert (kept["kept_server"], kept["kept_boot"], kept["kept_epoch"]) == (FIRST, first.boot, 1)
 
 
-async def test_a_meeting_that_ends_keeps_no_router(stage: Stage) -> None:
+@pytest.mark.parametrize("order", [EndMeeting(), KickParticipant(participant_id=ParticipantId("asha"))])
+async def test_an_old_router_is_kept_neither_for_a_meeting_that_ended_nor_for_who_was_kicked(
+    stage: Stage, order: EndMeeting | KickParticipant
+) -> None:
     await stage.kendra(keep_router=60)
     await stage.server(FIRST)
     await meetings_with_somebody(stage, 1)
     await stage.server("ms2")
     await drain(stage, FIRST, 600)
     await eventually(lambda: same(stage, 1))
-    await stage.ask(EndMeeting(), "m0")
+    assert not await gone(stage, "m0")
+    await stage.ask(order, "m0")
     assert await gone(stage, "m0")
 
 

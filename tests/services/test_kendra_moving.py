@@ -42,6 +42,26 @@ async def carried(stage: Stage, by: str | None = None, number: int = 1) -> bool:
     return True
 
 
+async def writing_on(server: FakeServer, meeting: str) -> int:
+    """Write as a server does that is only cut off, transaction after transaction, until it is refused; return how many landed."""
+    landed = 0
+    row = (server.name, server.boot)
+    while True:
+        try:
+            async with server.rows.acquire() as on, on.transaction():
+                await on.execute("select hold_allocation($1, $2, 1, $3, $4)", TENANT, meeting, *row)
+                id = f"{meeting}-{landed}"
+                sql = "insert into transports values ($1, $2, $3, 1, $4, $5, 'asha', '1', 1, 'send')"
+                await on.execute(sql, id, TENANT, meeting, *row)
+                await on.execute("select append_event($1, $2, 1, 'TransportClosed', '{}')", TENANT, meeting)
+        except asyncpg.PostgresError as refused:
+            if refused.sqlstate == "DK001":
+                return landed
+            raise
+        landed += 1
+        await asyncio.sleep(0.05)
+
+
 async def allocated_in(stage: Stage, epoch: int, number: int) -> bool:
     """Say whether so many meetings have their router in that epoch."""
     found = await stage.rows.fetchval("select count(*) from allocations where epoch = $1", epoch)
@@ -84,13 +104,22 @@ async def test_two_kendras_move_fifty_meetings_once_each(stage: Stage) -> None:
     await asyncio.gather(*(stage.create(name) for name in names))
     for name in ("ms2", "ms3"):
         await stage.server(name)
+    writers = [asyncio.create_task(writing_on(first, name)) for name in names[::5]]
     await killed(first)
-    await eventually(lambda: carried(stage, number=50))
+    await eventually(lambda: carried(stage, number=50), within=10)
+    for written in await asyncio.gather(*writers):
+        assert written, "it was fenced before it was dead"
     assert await exact(stage)
     moves = await stage.rows.fetch("select meeting, count(*) from events where type = 'MeetingMoved' group by meeting")
     assert {row["meeting"]: row["count"] for row in moves} == dict.fromkeys(names, 1)
     assert {row[0] for row in await stage.rows.fetch("select epoch from meetings")} == {2}
+    assert await stage.rows.fetchval("select count(*) from transports") == 0, "rows of an older epoch"
     for name in names:
+        epochs = [
+            row[0]
+            for row in await stage.rows.fetch("select epoch from events where meeting = $1 order by sequence", name)
+        ]
+        assert epochs == sorted(epochs), "an event of an older epoch came after the move"
         await stage.relayed(name)
 
 
@@ -162,6 +191,28 @@ async def test_a_meeting_that_finds_no_room_waits_seated_and_runs_as_soon_as_the
     assert await types(stage, "nobody-here") == ["MeetingCreated", "MeetingUnplaced"]
     assert await stage.rows.fetchval("select count(*) from placements") == decisions + 1, "waiting wrote decisions"
     await stage.relayed("standup")
+
+
+async def test_a_seat_gets_its_time_again_when_its_meeting_moved_or_lost_its_place(stage: Stage) -> None:
+    await stage.kendra(lease=LEASE, seat_unused=1.5, seat_lost=0.2)
+    first = await stage.server("ms1")
+    for name, most in (("moves", 4), ("stays", 8)):
+        await stage.create(name, participants=most, producers=2)
+        asha = holder(await stage.join(name, "asha"))
+        await stage.ask(RecreateTransport(direction=Direction.SEND), name, asha)
+    await stage.rows.execute("update participants set joined_at = now() - interval '1 hour', seen_at = null")
+    await stage.server("ms2", capacity=8)
+    await killed(first)
+    for name, began in (("moves", "MeetingMoved"), ("stays", "MeetingUnplaced")):
+        await eventually(lambda name=name: left(stage, name), within=10)  # type: ignore[misc]
+        rows = await stage.rows.fetch("select type, at from events where meeting = $1", name)
+        at = {row["type"]: row["at"] for row in rows}
+        assert (at["ParticipantLeft"] - at[began]).total_seconds() >= 1.5
+
+
+async def left(stage: Stage, meeting: str) -> bool:
+    """Say whether somebody left."""
+    return "ParticipantLeft" in await types(stage, meeting)
 
 
 async def test_a_meeting_whose_kendra_died_before_the_router_was_made_gets_it(stage: Stage) -> None:

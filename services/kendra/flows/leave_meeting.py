@@ -21,9 +21,10 @@ async def leave_meeting(_: LeaveMeeting, call: Call, world: World) -> Done:
 
 
 async def kick_participant(order: KickParticipant, call: Call, world: World) -> Done:
-    """Take the participant's seat, whichever instance holds it."""
+    """Take the participant's seat, whichever instance holds it. A router that a drain left takes no orders, so it closes as a whole."""
     seat = await world.store.seats.kick(call, order.participant_id)
     world.events.start(call)
+    await world.store.draining.keep_no_longer(call)
     over = CloseSeats(participant_id=order.participant_id, below=seat + 1, reason="kicked")
     await close_if_it_runs(over, call, world)
     return Done()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.failure import MediaServerNotFound
 from contracts.ids import MediaServerId
+from services.bus import Call
 from services.kendra.store.database import Database
 from services.kendra.store.moving import Found
 from services.kendra.store.resolving import place_of
@@ -49,6 +50,11 @@ FORGET_KEPT = """
     where m.tenant = gone.tenant and m.meeting = gone.meeting
 """
 
+KEEP_NO_LONGER = """
+    update meetings set kept_server = null, kept_boot = null, kept_epoch = null, keep_until = null
+    where tenant = $1 and meeting = $2 and kept_server is not null
+"""
+
 _MOST = 1_000
 
 
@@ -83,6 +89,10 @@ class Draining:
         """Place meetings on a server again. Raises MediaServerNotFound."""
         if await self._database.write(UNDRAIN, server) is None:
             raise MediaServerNotFound
+
+    async def keep_no_longer(self, call: Call) -> None:
+        """Have the router that a move left close at its server's next heartbeat."""
+        await self._database.write(KEEP_NO_LONGER, call.tenant, call.meeting)
 
     async def servers(self) -> list[Progress]:
         """Return the servers that are being drained, after forgetting routers that are kept no longer."""
