@@ -149,8 +149,9 @@ def test_seats_and_epochs_are_counted_from_where_this_deployment_is() -> None:
     assert different(joined(), moved, names) == ["epoch"]
 
 
-def test_ids_are_replaced_wherever_they_stand_and_nothing_else_is() -> None:
-    names, old, new = Mapping(), str(uuid4()), str(uuid4())
+@pytest.mark.parametrize("epoch", ["", "-1", "-23"])
+def test_ids_are_replaced_wherever_they_stand_and_nothing_else_is(epoch: str) -> None:
+    names, old, new = Mapping(), f"{uuid4()}{epoch}", f"{uuid4()}{epoch}"
     names.learn(Expected("TransportRecreated", {"id": old}), Expected("TransportRecreated", {"id": new}))
     unknown = str(uuid4())
     body = {"transportId": old, "old": [old, unknown], "deep": [{"url": f"/t/{old}/x"}], "number": 5, "nothing": None}

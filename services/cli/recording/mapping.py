@@ -22,7 +22,8 @@ _INTRODUCES: Names[str, tuple[str, ...]] = {
     "ProducerCreated": ("id",),
     "ConsumerCreated": ("id",),
 }
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-[0-9]+)?")
+"""What a media server's ids look like, wherever they stand; those of some versions end with the epoch."""
 
 
 class Mapping:
@@ -59,7 +60,7 @@ class Mapping:
         """Return a text with every id in it replaced, alone or within a longer text such as a URL."""
         if recorded in self._ids:
             return self._ids[recorded]
-        return _UUID.sub(lambda found: self._ids.get(found.group(), found.group()), recorded)
+        return _ID.sub(lambda found: self._ids.get(found.group(), found.group()), recorded)
 
     def epoch(self, recorded: Epoch) -> Epoch:
         """Return the epoch that stands for a recorded one: they are as far apart as those at the creation."""
