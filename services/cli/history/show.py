@@ -104,7 +104,7 @@ def _sent(id: str, made: Producer) -> str:
 
 
 def _log(entries: Iterable[Entry]) -> Table:
-    table = Table(Column(justify="right"), *[Column()] * 3, box=None, show_header=False, padding=(0, 2, 0, 0))
+    table = Table(Column(justify="right"), "", "", "", box=None, show_header=False, padding=(0, 2, 0, 0))
     for entry in entries:
         body: dict[str, JsonValue] = json.loads(entry.body)
         told = _plain(" ".join(str(body[name]) for name in _TOLD if body.get(name) is not None))
