@@ -34,7 +34,8 @@ _PARAMETERS = {
     "command": "The command's name.",
     "tenant": "Whose meeting it is; `-` for none.",
     "meeting": "The meeting's id; `-` for none.",
-    "incarnation": "A UUID of the meeting: another one after a restore.",
+    "streamKey": "`{<tenant>:<meeting>:<incarnation>}` with its braces (Redis' hash tag); the incarnation is another UUID after a restore.",
+    "meetingKey": "`{<tenant>:<meeting>}` with its braces.",
 }
 
 
@@ -117,14 +118,14 @@ def _channels(answers: Iterable[type[Message]]) -> Json:
             },
         ),
         "meetingEvents": _channel(
-            "events:{{tenant}:{meeting}:{incarnation}}",
+            "events:{streamKey}",
             EVENTS.values(),
-            "A Redis Stream per meeting, gapless: an entry's id is `<sequence>-0`. The outer braces are Redis' hash tag.",
+            "A Redis Stream per meeting, gapless: an entry's id is `<sequence>-0`.",
             {"redis": {}},
             server="redis",
         ),
         "liveEvents": _channel(
-            "live:{{tenant}:{meeting}}",
+            "live:{meetingKey}",
             [LiveEvent],
             "Redis publish / subscribe: what is worthless when late.",
             {"redis": {}},

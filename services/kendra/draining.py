@@ -105,7 +105,10 @@ class Drainer:
         now, servers = await self._world.store.servers.candidates()
 
         def fits(one: Found) -> bool:
-            return bool(placement.rank(servers, Request(one.place.streams, self._lease), now).eligible)
+            held = None if one.place.server is None else (one.place.server, one.place.streams)
+            policy = self._world.store.meetings.policy
+            request = Request(one.place.streams, self._lease, held=held, policy=policy)
+            return bool(placement.rank(servers, request, now).eligible)
 
         return [one for one in found if fits(one)]
 
