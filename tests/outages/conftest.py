@@ -1,5 +1,6 @@
 """One system on services of its own, with a live call in it, for all outages; each test leaves it whole."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ from services.testing.system import System, running_system
 from tests.flows.people import Meeting, call_of_two
 from tests.outages.calls import Caller, told
 from tests.outages.crowd import Crowd
+from tests.outages.network import Network
 from tests.outages.private import OwnServices, own_services
 from tests.outages.spares import WAITING, Gates, Spares
 from tests.truth import settled
@@ -24,6 +26,9 @@ SETTINGS = {
     "media-server": {"DOORDARSHAN_LEASE": "3", "DOORDARSHAN_HEARTBEAT": "0.5", "DOORDARSHAN_CAPACITY": "1000000"},
 }
 """A short lease: whatever is away here is away for longer, and must be nobody's death all the same."""
+
+
+LINKED = ("gateway-1", "kendra-1", "media-server-1")
 
 
 @pytest.fixture(scope="package")
@@ -79,5 +84,22 @@ async def crowd(hurt: System, caller: Caller) -> AsyncIterator[Crowd]:
     """A crowd in the hurt system, to be gathered; when the test is over everything must be as it says."""
     one = Crowd(hurt, caller)
     yield one
-    await settled(hurt, within=15, allowed=("forget_events",))
+    await settled(hurt, within=15)
     await one.go()
+
+
+@pytest.fixture(scope="package")
+async def links(services: OwnServices) -> AsyncIterator[Network]:
+    """The network of the linked system; it carries everything."""
+    one = Network(*LINKED)
+    yield one
+    await one.close()
+
+
+@pytest.fixture(scope="package")
+async def linked(services: OwnServices, links: Network) -> AsyncIterator[System]:
+    """A small system in which every way to Postgres and to the broker may be slow or cut."""
+    async with running_system(services, media_servers=1, settings=SETTINGS, late=LINKED, routed=links.routed) as system:
+        await links.open()
+        await asyncio.gather(*map(system.start, LINKED))
+        yield system
