@@ -33,8 +33,9 @@ export async function fakeRoom(gateway = new FakeGateway(), { urls, ...options }
   const media = { connects: true, flows: true };
   device.observer.on("newtransport", (transport) => {
     transports.push(transport);
-    const inbound = (): RTCStatsReport => new Map([["in", { type: "inbound-rtp", framesDecoded: Number(media.flows), packetsReceived: Number(media.flows) }]]);
-    transport.handler.getReceiverStats = () => Promise.resolve(inbound());
+    const receive = transport.handler.receive.bind(transport.handler);
+    const rtpReceiver = { getSynchronizationSources: () => (media.flows ? [{}] : []) } as RTCRtpReceiver;
+    transport.handler.receive = async (list) => (await receive(list)).map((one) => ({ ...one, rtpReceiver }));
     const connected = (): void => void (media.connects && (transport.handler as FakeHandler).setConnectionState("connected"));
     transport.observer.on("newproducer", connected);
     transport.observer.on("newconsumer", connected);
