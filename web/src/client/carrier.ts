@@ -1,8 +1,8 @@
 /**
  * One direction's WebRTC transport, kept alive. Its cargo (publications, subscriptions) says what should be on it; the carrier
  * makes the transport, has the cargo loaded whenever something changed, and starts anew when the transport or the meeting's
- * server is gone. Passes never overlap, so nothing here is told twice. A transport whose server goes on for a while is closed
- * only when its successor has taken over.
+ * server is gone. Passes never overlap, so nothing here is told twice. A transport that is still of use (its server goes on for a
+ * while, or its last pictures are shown) is closed when its successor has taken over.
  */
 
 import { asProblem, Problem } from "./problem";
@@ -13,6 +13,8 @@ import type { types } from "mediasoup-client";
 
 export interface Cargo {
   readonly direction: Direction;
+  /** A lost transport is of use until `relieved`: closing it would turn the last pictures black. */
+  readonly lingers: boolean;
   /** Make what is on `transport` equal to what is wanted; called again after each change, so it must be repeatable. `signal`: give up. */
   load: (transport: types.Transport, signal: AbortSignal) => Promise<void>;
   /** The transport is given up, with all that was on it; it may go on for a while. */
@@ -40,8 +42,9 @@ const LONGEST_OVERLAP_MS = 10_000;
 
 export class Carrier {
   #transport: types.Transport | undefined;
-  /** It goes on until `#transport` has taken over. */
-  #leaving: types.Transport | undefined;
+  /** They go on, or are looked at, until `#transport` has taken over. */
+  readonly #leaving = new Set<types.Transport>();
+  readonly #worked = new WeakSet<types.Transport>();
   #dirty = false;
   #running = false;
   /** Ends whatever is under way for a transport that is given up. */
@@ -113,7 +116,7 @@ export class Carrier {
     this.#pass.abort();
     this.#wake.abort();
     this.#drop(false);
-    this.#leaving?.close();
+    this.#closeLeaving();
   }
 
   async #run(): Promise<void> {
@@ -153,18 +156,23 @@ export class Carrier {
   #loaded(): void {
     this.#failures = 0;
     this.#lost = false;
-    if (this.#leaving) void this.#relieve(this.#leaving);
+    if (this.#leaving.size > 0) void this.#relieve([...this.#leaving]);
   }
 
-  async #relieve(leaving: types.Transport): Promise<void> {
+  async #relieve(leaving: types.Transport[]): Promise<void> {
     await Promise.race([this.cargo.relieved(), wait(LONGEST_OVERLAP_MS, this.#closed.signal)]);
-    if (this.#leaving === leaving) this.#leaving = undefined;
-    leaving.close();
+    for (const transport of leaving) {
+      this.#leaving.delete(transport);
+      transport.close();
+    }
   }
 
   #stateChanged(transport: types.Transport, state: types.ConnectionState): void {
     if (transport !== this.#transport) return;
-    if (state === "connected") this.#fruitless = 0;
+    if (state === "connected") {
+      this.#fruitless = 0;
+      this.#worked.add(transport);
+    }
     if (state === "disconnected") void this.#askAfter(transport);
     if (state === "failed" || state === "closed") {
       this.#fruitless += 1;
@@ -216,14 +224,16 @@ export class Carrier {
     const transport = this.#transport;
     this.#transport = undefined;
     if (!transport) return;
-    if (keep && transport.connectionState === "connected") {
-      this.#leaving?.close();
-      this.#leaving = transport;
-    } else {
-      transport.close();
-      this.#lost = true;
-    }
+    const goesOn = keep && transport.connectionState === "connected";
+    if (goesOn || (this.cargo.lingers && this.#worked.has(transport))) this.#leaving.add(transport);
+    else transport.close();
+    if (!goesOn) this.#lost = true;
     this.cargo.lost();
+  }
+
+  #closeLeaving(): void {
+    for (const transport of this.#leaving) transport.close();
+    this.#leaving.clear();
   }
 }
 

@@ -39,6 +39,7 @@ const AT_ONCE = 4;
 
 export class Receiver implements Cargo {
   readonly direction = "recv";
+  readonly lingers = true;
   readonly #entries = new Map<string, Entry>();
   readonly #unwanted = new Set<string>();
   readonly #passing: Successions<Subscription>;
