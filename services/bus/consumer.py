@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
 
+import structlog
 from aio_pika import RobustChannel, RobustQueue
 from aio_pika.abc import AbstractIncomingMessage
 from aiormq import Channel as Underlay
@@ -21,6 +22,8 @@ from faststream.rabbit.message import RabbitMessage
 
 from services.bus.connection import LOST, RECONNECT, TRY, lost_by_peer, named, open_channel
 from services.bus.queues import QueueSpec
+
+log = structlog.stdlib.get_logger("bus")
 
 Arrival = Callable[[AbstractIncomingMessage], Awaitable[None]]
 
@@ -96,7 +99,10 @@ class Consumer:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
-        await self._broker.stop()
+        try:
+            await self._broker.stop()
+        except* LOST as gone:
+            log.debug("the broker is away", errors=len(gone.exceptions))
 
     async def _keep_asking(self) -> None:
         """Ask for ever; over a connection that is lost no answer comes, over the next one it is asked again."""

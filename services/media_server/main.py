@@ -1,7 +1,7 @@
 """Builds a media server and runs it until it is told to stop. The only place that builds things.
 
 Start: the workers listen, the queue is consumed, then the row is written, which begins the lease; earlier boots are buried.
-A broker or a database that is away is waited for. Stop: no new command, what runs ends, the meetings are told, rows and queue go.
+A broker or a database that is away is waited for. Stop: no new command, what runs ends, then rows, lease and queue go: kendra moves the meetings.
 """
 
 import asyncio
@@ -9,18 +9,15 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
-from contextlib import suppress
 from functools import partial
 
 import structlog
 import uvloop
 from prometheus_client import REGISTRY
 
-from contracts.failure import KendraError
-from contracts.live import LostRouter, RelayEvents, RoutersLost
 from services import log as logs
 from services.admin import Admin
-from services.bus import KENDRA_COMMANDS, Bus, Call, Serving, media_commands
+from services.bus import Bus, Serving, media_commands
 from services.environment import settings_of
 from services.media_server.burial import bury_earlier_boots
 from services.media_server.debts import Debts, look_at
@@ -33,13 +30,14 @@ from services.media_server.lines import Lines
 from services.media_server.losses import Losses
 from services.media_server.metrics import Live
 from services.media_server.once import Once
-from services.media_server.patience import started, written
+from services.media_server.patience import started, within, written
 from services.media_server.reconciling import Around, Reconciler
 from services.media_server.registry import Registry
 from services.media_server.repairing import Repairs
 from services.media_server.reporting import Meter, Reporting
 from services.media_server.settings import Settings, new_boot
 from services.media_server.store import Allocated, Boots, Database, Looking, Store
+from services.media_server.telling import Telling
 from services.media_server.workers import Reviving, die_by_signal, open_workers
 from services.media_server.world import World
 from sfu.worker import Worker
@@ -47,9 +45,6 @@ from sfu.worker import Worker
 SERVICE = "media"
 PREFETCH = 2_000
 FORGET_EACH = 600.0
-LAST_WORDS = 5.0
-RELAY_WITHIN = 2.0
-LOST_WITHIN = 1.0
 
 log = structlog.stdlib.get_logger("media server")
 
@@ -64,13 +59,14 @@ class MediaServer:
         self._bus: Bus | None = None
         self._serving: Serving[World] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._telling = Telling(lambda: self._bus)
         self._lines = Lines()
         self._database = Database.open(settings.postgres_url, settings.name, self.boot)
         self._lease_database = Database.open(settings.postgres_url, settings.name, self.boot, connections=1)
         self._boots = Boots(self._database)
         registry, store, holds = Registry(), Store(self._database), Lease(settings.lease, settings.unheard)
         self._leaving = Leaving(registry, self._close_allocation)
-        self._debts = Debts(registry, store, self._lines, told=self._relay, left=self._leaving.looked_at)
+        self._debts = Debts(registry, store, self._lines, told=self._telling.relay, left=self._leaving.looked_at)
         self.world = World(
             server=settings.name,
             boot=self.boot,
@@ -89,7 +85,7 @@ class MediaServer:
             ),
             lease=holds,
         )
-        self._losses = Losses(registry, tell=self._tell_lost)
+        self._losses = Losses(registry, tell=self._telling.lost)
         self._reviving = Reviving(settings, workers, lost=self._worker_lost, give_up=self.give_up)
         around = Around(
             registry=registry,
@@ -97,7 +93,7 @@ class MediaServer:
             lines=self._lines,
             looking=Looking(self._database),
             boots=self._boots,
-            repairs=Repairs(registry, store, told=self._relay, lost=self._losses.tell_soon),
+            repairs=Repairs(registry, store, told=self._telling.relay, lost=self._losses.tell_soon),
             pay=self._debts.pay,
         )
         rhythm = {"each": settings.reconcile, "heartbeat": settings.heartbeat, "lease": settings.lease}
@@ -134,26 +130,24 @@ class MediaServer:
         log.info("media server runs", server=self.settings.name, boot=self.boot, address=self.settings.address)
 
     async def stop(self) -> None:
-        """Stop cleanly. What cannot be written in 5 s is left for the next boot to bury."""
+        """Stop cleanly, within 10 s whatever is away. Rows that cannot be deleted are the next boot's to bury, or kendra's."""
         if self._serving is not None:
-            await self._serving.stop(delete=True)
-        with suppress(TimeoutError, KendraError):
-            async with asyncio.timeout(LAST_WORDS):
-                await self._lines.drained()
-        for worker in self.world.workers:
+            await within(4.5, self._serving.stop(delete=True, within=2.5), "finish what runs")
+        await within(1.0, self._lines.drained(), "finish what was begun")
+        for worker in tuple(self.world.workers):
             await worker.close()
         await self._reviving.stop()
         self._leaving.stop()
         await self._cancel_tasks()
-        with suppress(TimeoutError, KendraError):
-            async with asyncio.timeout(LAST_WORDS):
-                await self._boots.unregister()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await within(1.5, Boots(self._lease_database).unregister(), "give the lease up")
+        await self._telling.said()
         if self._bus is not None:
-            await self._bus.stop()
-        await self.admin.stop()
-        await self._database.close()
-        await self._lease_database.close()
+            await within(1.0, self._bus.stop(), "leave the broker")
+        databases = (self._database, self._lease_database)
+        await asyncio.gather(
+            within(1.5, self.admin.stop(), "stop the admin port"),
+            *(within(1.0, one.close(), "leave the database") for one in databases),
+        )
 
     async def run(self) -> int:
         """Serve until told to stop; return the process's exit code."""
@@ -183,11 +177,6 @@ class MediaServer:
         self.world.registry.lose_all(worker)
         self._losses.tell_soon()
 
-    def _tell_lost(self, lost: RoutersLost, first: LostRouter) -> None:
-        if self._bus is not None:
-            call = Call.begin(first.tenant, first.meeting_id, LOST_WITHIN, epoch=first.epoch)
-            self._spawn(self._bus.tell(KENDRA_COMMANDS, lost, call, LOST_WITHIN))
-
     def _new_bus(self) -> Bus:
         return Bus(self.settings.amqp_url, SERVICE, self._process, replies_kept=self.settings.replies_kept)
 
@@ -211,12 +200,6 @@ class MediaServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _relay(self, of: Allocated) -> None:
-        """Have kendra send a meeting's new events on; if the notice is lost, its sweep does."""
-        if self._bus is not None:
-            call = Call.begin(of.tenant, of.meeting, RELAY_WITHIN, epoch=of.epoch)
-            self._spawn(self._bus.tell(KENDRA_COMMANDS, RelayEvents(), call, RELAY_WITHIN))
 
     def _close_allocation(self, of: Allocated) -> None:
         log.info("closing an allocation that is not wanted any more", meeting=of.meeting, epoch=of.epoch)

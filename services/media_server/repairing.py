@@ -70,8 +70,8 @@ class Repairs:
         told = 0
         try:
             async with self._store.writing(room.of) as record:
-                from_log = Gone(BECAUSE, [], await record.told_made(ids), [])
-                gone = _together(from_log, memory, await record.deleted(_with(hanging, ids)))
+                deleted = await record.deleted(_with(hanging, ids))
+                gone = _together(Gone(BECAUSE, [], await record.told_without_row(), []), memory, deleted)
                 events = _without(gone, await record.told_closed()).told()
                 await record.told(*events)
                 told = len(events)

@@ -1,6 +1,5 @@
 """An open transaction about one meeting: what a flow writes in it."""
 
-from collections.abc import Collection
 from json import dumps
 
 import asyncpg
@@ -75,9 +74,9 @@ class Record:
         """Return the ids of everything that the meeting was ever told to be closed."""
         return {row["id"] for row in await self._connection.fetch(sql.TOLD_CLOSED, *self._of[:2])}
 
-    async def told_made(self, ids: Collection[str]) -> list[GoneProducer]:
-        """Return those of the producers that the meeting was told of in this epoch; on which transport is not known any more."""
-        rows = await self._connection.fetch(sql.TOLD_MADE, *self._of, list(ids))
+    async def told_without_row(self) -> list[GoneProducer]:
+        """Return the producers that the meeting was told of in this epoch and that have no row (any more), on whatever transport."""
+        rows = await self._connection.fetch(sql.TOLD_WITHOUT_ROW, *self._of)
         return [GoneProducer(row["id"], row["participant"], TransportId("")) for row in rows]
 
     async def deleted(self, closing: Closing) -> Gone:

@@ -118,9 +118,10 @@ FORGOTTEN_BOOTS = """
         where newer.server = $1 and newer.boot = known.boot
     )
 """
-TOLD_MADE = """
+TOLD_WITHOUT_ROW = """
     select body ->> 'producerId' as id, body ->> 'participantId' as participant
-    from events where tenant = $1 and meeting = $2 and epoch = $3 and type = 'ProducerCreated' and body ->> 'producerId' = any ($4)
+    from events where tenant = $1 and meeting = $2 and epoch = $3 and type = 'ProducerCreated'
+    and not exists (select from producers where id = body ->> 'producerId')
 """
 TOLD_CLOSED = """
     select body ->> case type
