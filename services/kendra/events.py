@@ -44,13 +44,16 @@ _LATEST_COMMIT = 15.0
 
 
 def connect(url: str) -> "Redis":
-    """Return a client that connects when it is used, and never waits or repeats on its own: deadlines are outside."""
+    """Return a client that connects when it is used, and never waits on its own: deadlines are outside.
+
+    It asks once more on a new connection, for after a restart of Redis all old ones are dead; everything here may be done twice.
+    """
     return Redis.from_url(
         url,
         decode_responses=True,
         socket_timeout=None,
         socket_connect_timeout=None,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1),
         health_check_interval=0,
     )
 
