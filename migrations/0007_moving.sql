@@ -1,14 +1,15 @@
 -- depends: 0006_sweeping
 
 -- Moving. A drain moves meetings while their media flows on: the router of the epoch before may forward until `keep_until` (the media
--- server reads this, and closes it then or when its last transport is gone). At most one is kept; another move or the end forgets it.
+-- server reads this, and closes it then or when its last transport is gone). At most one is kept; the next move from a router that
+-- runs, or the end, forgets it.
 alter table meetings
     add column kept_server text,
     add column kept_boot   text,
     add column kept_epoch  bigint,
     add column keep_until  timestamptz,
     add constraint meetings_kept_whole check (num_nulls(kept_server, kept_boot, kept_epoch, keep_until) in (0, 4)),
-    add constraint meetings_kept_while_placed check (kept_server is null or server is not null);
+    add constraint meetings_kept_while_running check (kept_server is null or ended_at is null);
 create index meetings_kept on meetings (kept_server, kept_boot) where kept_server is not null;
 -- What the rounds of moving look at: meetings that wait for a place.
 create index meetings_unplaced on meetings (tenant, meeting) where server is null and ended_at is null;
@@ -89,8 +90,7 @@ begin
     end if;
     update bookings set booked = booked - old.participants * old.producers where server = old.server;
     number := begin_epoch(of_tenant, of_meeting);
-    update meetings set server = null, boot = null, epoch = number, placed_at = clock_timestamp(),
-        kept_server = null, kept_boot = null, kept_epoch = null, keep_until = null
+    update meetings set server = null, boot = null, epoch = number, placed_at = clock_timestamp()
     where tenant = of_tenant and meeting = of_meeting;
     update participants set idle_since = null, closed_below = case when left_at is null then seat else seat + 1 end
     where tenant = of_tenant and meeting = of_meeting;

@@ -75,6 +75,11 @@ class Mover:
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being moved."""
+        return bool(self._running)
+
     async def forever(self) -> None:
         """Look again and again; what is being moved holds up no look."""
         try:

@@ -282,6 +282,15 @@ class Stage:
         await eventually(same)
 
 
+async def carried(stage: Stage, by: str | None = None, number: int = 1) -> bool:
+    """Say whether so many meetings live on that server (None: on any), with their routers, on a boot that holds its lease."""
+    sql = """select count(*) from meetings m join allocations a using (tenant, meeting, epoch, server, boot)
+             join media_servers s using (server, boot) where s.renewed_at > now() and server = coalesce($1, server)"""
+    found = await stage.rows.fetchval(sql, by)
+    assert found == number, f"{found} of {number} are carried by {by}"
+    return True
+
+
 async def exact(stage: Stage) -> bool:
     """Say whether each server is booked with what its meetings need, and no more than it has."""
     sql = """select b.server, b.booked, b.capacity, coalesce(sum(m.participants * m.producers), 0) as needed

@@ -16,7 +16,7 @@ from services.kendra.draining import EVERY, SHORTEST_KEEP, keep, turns
 from services.kendra.store.draining import Progress
 from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
-from tests.services.kendra_peers import OPERATOR, Stage, exact, killed, staged
+from tests.services.kendra_peers import OPERATOR, Stage, carried, exact, killed, staged
 
 KEEP = 2.0
 FIRST = MediaServerId("ms1")
@@ -215,6 +215,25 @@ async def test_when_the_new_server_refuses_the_old_router_is_kept_as_it_was_told
     assert events[0].keep_until == events[1].keep_until is not None
     kept = await stage.rows.fetchrow("select * from meetings")
     assert (kept["kept_server"], kept["kept_boot"], kept["kept_epoch"]) == (FIRST, first.boot, 1)
+
+
+async def test_when_nobody_takes_what_was_moved_the_old_router_is_kept_until_somebody_does(stage: Stage) -> None:
+    await stage.kendra(keep_router=60)
+    first = await stage.server(FIRST)
+    await meetings_with_somebody(stage, 1)
+    second = await stage.server("ms2")
+    second.refuse[AllocateRouter] = MediaServerUnavailable("no")
+    await drain(stage, FIRST, 600)
+
+    async def waits() -> bool:
+        return (await stage.events("m0"))[-1][1] == "MeetingUnplaced"
+
+    await eventually(waits)
+    second.refuse.clear()
+    await eventually(lambda: carried(stage, "ms2"))
+    kept = await stage.rows.fetchrow("select * from meetings")
+    assert (kept["kept_server"], kept["kept_boot"], kept["kept_epoch"]) == (FIRST, first.boot, 1)
+    assert await exact(stage)
 
 
 @pytest.mark.parametrize("order", [EndMeeting(), KickParticipant(participant_id=ParticipantId("asha"))])
