@@ -134,7 +134,7 @@ async def test_a_changed_reply_and_another_end_are_told_and_the_exit_status_says
         assert status == 1
         assert "ListProducers of ravi" in said
         assert "paused  true → false" in said
-        assert "state  ended → running" in said
+        assert "meeting  not running → running" in said
         assert "1 replies differ, 1 end states differ" in said
 
 
@@ -155,7 +155,7 @@ async def test_without_an_expectation_differences_are_told_all_the_same_for_mach
     (place,) = reply["differences"]
     assert place["path"].endswith(".paused")
     assert (place["recorded"], place["replayed"]) == (True, False)
-    assert one["end"] == [{"path": "state", "recorded": "ended", "replayed": "running"}]
+    assert one["end"] == [{"path": "meeting", "recorded": "not running", "replayed": "running"}]
 
 
 class Answering:

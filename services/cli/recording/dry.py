@@ -28,6 +28,8 @@ from services.cli.stack.system import Frontend, MediaServer, System, processes
 
 _BASE = PROJECT / ".run" / "dry"
 _A_DAY = "86400"
+_PATIENT = {"DOORDARSHAN_LEASE": "60"}
+"""A machine that is busy is nobody's death here."""
 _UNSWEPT = {f"DOORDARSHAN_{name}": _A_DAY for name in ("SEAT_UNUSED", "SEAT_LOST", "MEETING_EMPTY")}
 _MOST_SERVERS = 4
 _LEAST_CAPACITY = 1_024
@@ -42,14 +44,19 @@ class DryRun:
 
     @classmethod
     def for_recordings(cls, recordings: Iterable[Recording], servers: int | None, capacity: int | None) -> "DryRun":
-        """Return one with as many servers as were recorded, each of which could carry every recorded meeting at once."""
+        """Return one with as many servers as were recorded, each with room for all recorded meetings at once.
+
+        A meeting that was refused has room too, so that it takes none from others, unless it is larger than all that were not.
+        """
         handled = [record for recording in recordings for record in recording.handled]
         seen = {record.process.partition(".")[0] for record in handled if record.service == MEDIA}
-        booked = sum(
-            CreateMeeting.model_validate(record.command).capacity.streams
+        asked = [
+            (record, CreateMeeting.model_validate(record.command).capacity.streams)
             for record in handled
-            if record.reply_type == MeetingCreated.__name__
-        )
+            if record.envelope.type == CreateMeeting.__name__
+        ]
+        largest = max((streams for record, streams in asked if record.reply_type == MeetingCreated.__name__), default=0)
+        booked = sum(streams for _, streams in asked if streams <= largest)
         return cls(
             max(1, min(len(seen), _MOST_SERVERS)) if servers is None else servers,
             max(booked, _LEAST_CAPACITY) if capacity is None else capacity,
@@ -80,10 +87,10 @@ class DryRun:
     def _system(self, run: RunDirectory) -> System:
         ports = iter(free_ports(1 + self.servers))
         media_ports = free_ports(self.servers, SOCK_DGRAM)
-        silent = {"DOORDARSHAN_PLANE": "silent", "DOORDARSHAN_CAPACITY": str(self.capacity)}
+        silent = {"DOORDARSHAN_PLANE": "silent", "DOORDARSHAN_CAPACITY": str(self.capacity), **_PATIENT}
         return System(
             gateways=[],
-            kendras=[Frontend("kendra", next(ports), settings=_UNSWEPT)],
+            kendras=[Frontend("kendra", next(ports), settings={**_UNSWEPT, **_PATIENT})],
             media_servers=[
                 MediaServer(f"media-server-{number}", next(ports), port, silent)
                 for number, port in enumerate(media_ports, 1)

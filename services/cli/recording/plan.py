@@ -1,7 +1,6 @@
 """Which recorded commands are sent again, in which order, and what each is expected to come to. Pure.
 
-* Each meeting has a line of its own; lines run side by side. In a line commands stand in the order in which they began: whatever a
-  command needed had happened before it began, while replies and events may overtake one another.
+* Each meeting has a line of its own, in the order in which its commands took effect (`order.py`); lines run side by side.
 * A meeting that ran before the recording is left out: nothing of it could be found elsewhere.
 * A command that ended for a passing cause (a timeout, somebody away, a full line) says nothing about the command. If it was repeated,
   the repeat stands for it; if a media server carried it out all the same, it is sent for its effect and its reply is not compared;
@@ -21,6 +20,7 @@ from contracts.handled import Handled
 from contracts.ids import MeetingId, TenantId
 from services.bus import NO_MEETING
 from services.cli.recording.lines import EndState
+from services.cli.recording.order import begun, in_order_of_effect
 
 KENDRA, MEDIA = "kendra", "media"
 PASSING = frozenset(error.code for error in (DeadlineExceeded, Unavailable, MediaServerUnavailable, Busy, RateLimited))
@@ -119,7 +119,7 @@ def _by_meeting(
     handled: Iterable[Handled], left_out: dict[Why, list[Handled]]
 ) -> tuple[dict[Key, list[Handled]], dict[Key, list[Handled]]]:
     found: dict[str, dict[Key, list[Handled]]] = {KENDRA: defaultdict(list), MEDIA: defaultdict(list)}
-    for record in sorted(handled, key=_begun):
+    for record in sorted(handled, key=begun):
         key = (record.envelope.tenant, record.envelope.meeting)
         if record.service == MEDIA and key[1] != NO_MEETING and record.reply_type is not None:
             found[MEDIA][key].append(record)
@@ -127,10 +127,6 @@ def _by_meeting(
             why = Why.NOTICE if record.reply_type is None else Why.SERVERS if key[1] == NO_MEETING else None
             (found[KENDRA][key] if why is None else left_out[why]).append(record)
     return found[KENDRA], found[MEDIA]
-
-
-def _begun(record: Handled) -> float:
-    return record.at.timestamp() - record.seconds
 
 
 def _began_here(records: list[Handled]) -> bool:
@@ -148,7 +144,7 @@ def _chosen(
     of_outer, orphans = _nested_in(records, nested)
     definite = {record.envelope.command_id for record in records if not _passing(record)}
     steps: list[Step] = []
-    for record in records:
+    for record in in_order_of_effect(records, of_outer):
         own = of_outer.get(record.envelope.command_id, [])
         step = _step(record, own)
         if _passing(record) and record.envelope.command_id in definite:
@@ -162,10 +158,16 @@ def _chosen(
     left_out[Why.IN_FLIGHT] += [each for each in orphans if each.envelope.type not in _OF_KENDRA_ITSELF]
     if not left_out[Why.IN_FLIGHT]:
         del left_out[Why.IN_FLIGHT]
-    if server:
-        steps += [_direct(each, None) for each in orphans if not _passing(each)]
-        steps.sort(key=lambda step: step.begun)
+    for each in orphans if server else ():
+        if not _passing(each):
+            _insert(steps, _direct(each, None))
     return steps
+
+
+def _insert(steps: list[Step], new: Step) -> None:
+    """Put a step before the first one that began later."""
+    later = (number for number, step in enumerate(steps) if step.begun > new.begun)
+    steps.insert(next(later, len(steps)), new)
 
 
 def _nested_in(records: list[Handled], nested: list[Handled]) -> tuple[Mapping[UUID, list[Handled]], list[Handled]]:
@@ -209,16 +211,16 @@ def _passing(record: Handled) -> bool:
 def _step(record: Handled, nested: list[Handled]) -> Step | None:
     """Return the step; None when nobody knows whether the command had its effect."""
     if not _passing(record):
-        return Step(0, record, _begun(record), _expected(record))
+        return Step(0, record, begun(record), _expected(record))
     done = [each for each in nested if each.reply_type != Failure.__name__]
     carried_out = [each for each in done if each.envelope.type not in _OF_KENDRA_ITSELF - {"AllocateRouter"}]
-    return Step(0, record, _begun(record), _expected(carried_out[-1]), compared=False) if carried_out else None
+    return Step(0, record, begun(record), _expected(carried_out[-1]), compared=False) if carried_out else None
 
 
 def _direct(record: Handled, outer: Handled | None) -> Step:
     """Return the step of a media server's command: never before the one that it is nested in, whatever two machines' clocks say."""
-    begun = _begun(record) if outer is None else max(_begun(record), _begun(outer))
-    return Step(0, record, begun, _expected(record), outer=None if outer is None else outer.envelope.command_id)
+    at = begun(record) if outer is None else max(begun(record), begun(outer))
+    return Step(0, record, at, _expected(record), outer=None if outer is None else outer.envelope.command_id)
 
 
 def _placed(step: Step, number: int, first: float) -> Step:

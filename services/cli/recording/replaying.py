@@ -125,15 +125,18 @@ class Replaying:
         if line.end is None:
             outcome.end_known = False
         elif line.end.details is None or now is None:
-            was = "ended" if line.end.details is None else "running"
-            is_now = "ended" if now is None else "running"
-            outcome.end = [] if was == is_now else [Difference("state", was, is_now)]
+            ran, runs = _running(line.end.details is not None), _running(now is not None)
+            outcome.end = [] if ran == runs else [Difference("meeting", ran, runs)]
         else:
             outcome.end = differences(Expected("MeetingDetails", line.end.details), now, names)
 
     async def _until(self, begun: float) -> None:
         if self._speed is not None:
             await asyncio.sleep(self._begun + begun / self._speed - time.monotonic())
+
+
+def _running(it_does: bool) -> str:
+    return "running" if it_does else "not running"
 
 
 def _is_of_others(answered: Expected) -> bool:
