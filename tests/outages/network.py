@@ -5,8 +5,8 @@ nobody is told, connections that are begun get no answer; what was under way arr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
@@ -48,8 +48,7 @@ class Link:
         self._whole.clear()
 
     def heal(self) -> None:
-        """Let everything through at once, also what was under way."""
-        self.delay = 0.0
+        """Let everything through, also what was under way."""
         self._whole.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,6 +119,18 @@ class Network:
         """Carry nothing."""
         for link in self._targets:
             await link.close()
+
+
+@contextmanager
+def slowed(delay: float, *links: Link) -> Iterator[None]:
+    """Have the services behind links answer so many seconds later while inside."""
+    for link in links:
+        link.delay = delay
+    try:
+        yield
+    finally:
+        for link in links:
+            link.delay = 0.0
 
 
 @asynccontextmanager
