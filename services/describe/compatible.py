@@ -60,14 +60,14 @@ def is_object(value: JsonValue) -> TypeGuard[dict[str, JsonValue]]:
 
 
 def broken(old: Shapes, new: Shapes, roots: Iterable[tuple[str, Direction]]) -> list[str]:
-    """Return what those who know the old shapes cannot bear in the new ones, each a sentence that begins with the place."""
+    """Return what those who know the old shapes cannot bear in the new ones, each a sentence that begins with the place.
+
+    `roots` are names that both have.
+    """
     comparison = _Comparison(old, new)
     found: list[str] = []
     for name, direction in roots:
-        if name in old.by_name and name in new.by_name:
-            found += comparison.named(name, name, name, direction)
-        elif name in old.by_name:
-            found.append(f"{name}: is gone")
+        found += comparison.named(name, direction)
     return list(dict.fromkeys(found))
 
 
@@ -79,9 +79,9 @@ class _Comparison:
         self._new = new
         self._seen: set[tuple[int, int, Direction]] = set()
 
-    def named(self, place: str, before: str, after: str, direction: Direction) -> Iterator[str]:
-        """Compare two shapes by their names."""
-        yield from self._value(place, {"$ref": f"/{before}"}, {"$ref": f"/{after}"}, direction)
+    def named(self, name: str, direction: Direction) -> Iterator[str]:
+        """Compare what a name stands for."""
+        yield from self._value(name, {"$ref": name}, {"$ref": name}, direction)
 
     def _value(self, place: str, old: JsonValue, new: JsonValue, direction: Direction) -> Iterator[str]:
         before, after = self._old.alternatives(old), self._new.alternatives(new)

@@ -107,7 +107,7 @@ def utilization(server: Server, policy: Policy = DEFAULT) -> float:
         return 1.0
     weights, fresh = policy.weights, server.fresh / capacity
     measured = ((weights.cpu, server.cpu), (weights.egress, server.egress))
-    counted = [weight * (max(share, 0.0) + fresh) for weight, share in measured if weight]
+    counted = [weight * (max(share, 0.0) + fresh) for weight, share in measured]
     return max([weights.booked * (server.booked / capacity), *counted])
 
 
