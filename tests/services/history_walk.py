@@ -32,6 +32,8 @@ from tests.services.kendra_peers import INVITED, TENANT, Stage, holder
 from tests.services.media_server_peers import opus
 
 LONG = 86_400.0
+_BETWEEN_LOOKS = 0.004
+"""Seconds. What follows from a step (a seat is over, then what hung from it closes) is seen half done, too."""
 MEETING = (
     "select epoch, server, participants, producers, ended_at is not null as ended from meetings where meeting = $1"
 )
@@ -65,11 +67,19 @@ class Walk:
     numbers: int = 0
 
     async def happen(self, steps: Sequence[tuple[Any, ...]]) -> None:
-        """Have these happen at once, each to somebody else, and look."""
+        """Have these happen at once, each to somebody else; look meanwhile and afterwards."""
         known = self.instants[-1].meeting.sequence if self.instants else 0
-        await asyncio.gather(*(self._happen(*step) for step in steps))
+        happening = asyncio.gather(*(self._happen(*step) for step in steps))
+        while not happening.done():
+            self.instants.append(await self.look())
+            await asyncio.wait({happening}, timeout=_BETWEEN_LOOKS)
+        await happening
         self.instants.append(await self.look())
         self.seen.update(type for sequence, type in await self.stage.events(self.id) if sequence > known)
+
+    def seen_at(self, part: float) -> datetime:
+        """Return the time of the look after that part (0 to 1) of all looks so far."""
+        return self.instants[min(int(part * len(self.instants)), len(self.instants) - 1)].at
 
     async def look(self) -> Instant:
         """Read the tables under the meeting's lock."""
