@@ -67,7 +67,7 @@ async def test_a_drained_servers_calls_go_on_elsewhere_without_the_pictures_stop
                 assert [type for type, _ in await log(system, pair)].count("MeetingMoved") == 1
             pauses = [pair.ravi.seen["asha"].longest_pause(kind) for pair in made for kind in ("video", "audio")]
             print(f"drained: pictures and sound paused {pauses}")
-            assert max(pauses) < 1.0, "they stopped while the meeting moved"
+            assert max(pauses) < 2.0, "they stopped while the meeting moved"
             await settled(system)
         finally:
             assert await ended(await begun(system, "undrain", FIRST)) == (0, [f"{FIRST} gets meetings again"])
