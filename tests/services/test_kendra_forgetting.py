@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from contracts.details import GetPlacement
+from contracts.end_meeting import EndMeeting
 from contracts.join_meeting import CloseSeats
 from services.kendra.servers import Servers
 from services.kendra.store import cleaning, database, forgetting, log, servers
@@ -275,3 +276,27 @@ async def test_that_a_server_drains_is_remembered_while_it_is_away_for_a_while(s
     await cleaning.forget_bookings(60.0)
     await stage.rows.execute("update bookings set unknown_since = now() - interval '70 seconds'")
     assert await cleaning.forget_bookings(60.0) == 1
+
+
+async def test_a_stream_has_about_as_many_events_as_is_said_and_goes_when_it_is_said(
+    stage: Stage, server: FakeServer
+) -> None:
+    await stage.kendra(stream_length=100, stream_kept=40.0)
+    await stage.create("standup")
+    await stage.rows.execute(
+        "select append_event('acme', 'standup', 1, 'ProducerPaused', '{}') from generate_series(1, 600)"
+    )
+
+    async def relayed() -> bool:
+        stream = await stage.stream("standup")
+        return stream[-1][0] == "601-0" and 100 <= len(stream) < 300
+
+    await eventually(relayed)
+    [key] = [key async for key in stage.redis.scan_iter(match=f"{stage.cache.prefix}events:*")]
+    assert await stage.redis.ttl(key) == -1, "it stays while the meeting runs"
+    await stage.ask(EndMeeting(), "standup")
+
+    async def goes() -> bool:
+        return 0 < await stage.redis.ttl(key) <= 40
+
+    await eventually(goes)

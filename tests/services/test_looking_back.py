@@ -111,6 +111,17 @@ async def test_what_cannot_be_told_is_said_and_why(stage: Stage, say: Say) -> No
         await say(history, "standup")
 
 
+async def test_a_log_that_begins_anew_after_a_restore_tells_from_then_on(stage: Stage, say: Say) -> None:
+    """Redis was ahead: what the log lost is not known, but the tables are as they were."""
+    times = await call_of_two(stage)
+    await stage.rows.execute("select reset_log('acme', 'standup', 40)")
+    await stage.join("standup", "meera")
+    now = json.loads(await say(history, "standup", json=True))
+    assert [(one["participantId"], one["seat"]) for one in now["participants"]] == [("asha", 2), ("meera", 43)]
+    with pytest.raises(CannotRun, match="what was before is forgotten"):
+        await say(history, "standup", at=times[-1].isoformat())
+
+
 async def test_status_shows_each_table_of_a_database_elsewhere_with_what_is_kept_of_it(stage: Stage, say: Say) -> None:
     await call_of_two(stage)
     await stage.rows.execute("update steps set at = now() - interval '3 hours'; analyze")
