@@ -9,16 +9,19 @@ from uuid import uuid4
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 
 from contracts.create_meeting import AllocateRouter, CreateMeeting
 from contracts.create_producer import CreateProducer
 from contracts.details import GetMeeting
 from contracts.failure import Busy, DeadlineExceeded, KendraError, NoCapacity
 from contracts.join_meeting import GetRouterCapabilities
+from contracts.live import ListLive
 from contracts.meeting import Capacity, Direction
 from contracts.recreate_transport import RecreateTransport
 from contracts.rtp import Kind, RtpParameters
-from services.testing.cluster import ADMIN, Cluster
+from services.bus import media_queue
+from services.testing.cluster import Cluster
 from services.testing.eventually import eventually
 from services.testing.faults import AnswersTwice, DiesAfterCommit, Refuses, Slow
 from services.testing.plugin import StartFakeMediaServer
@@ -143,30 +146,43 @@ async def test_whoever_waits_less_than_a_server_takes_hears_that_the_outcome_is_
     assert await cluster.events(meeting) == ["MeetingCreated"]
 
 
+async def replies_to(
+    url: str, queue: str, command: str, body: object, meeting: str, *, number: int = 1
+) -> list[AbstractIncomingMessage]:
+    """Ask as any AMQP client would, with nothing of ours; return so many replies."""
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        arguments = {"x-queue-type": "classic", "x-expires": 60_000}
+        replies = await channel.declare_queue(f"reply.tool.{meeting}", durable=True, arguments=arguments)
+        actor = json.dumps({"key": "tool", "grants": ["create"]})
+        message = aio_pika.Message(
+            json.dumps(body).encode(),
+            type=command,
+            message_id=str(uuid4()),
+            correlation_id="1",
+            reply_to=replies.name,
+            headers={"tenant": "demo", "meeting": meeting, "remainingMs": 4000, "actor": actor},
+        )
+        await channel.default_exchange.publish(message, queue, mandatory=True)
+        async with replies.iterator(no_ack=True, timeout=10) as incoming:
+            return [await anext(incoming) for _ in range(number)]
+
+
 async def test_a_program_of_your_own_needs_nothing_but_the_broker(
     broker: Broker, fake_media_server: StartFakeMediaServer, meeting: str
 ) -> None:
     await fake_media_server("ms-1")
-    async with await aio_pika.connect(broker.of["tool"]) as connection:
-        channel = await connection.channel()
-        arguments = {"x-queue-type": "classic", "x-expires": 60_000}
-        replies = await channel.declare_queue("reply.tool.example", durable=True, arguments=arguments)
-        headers = {
-            "tenant": "demo",
-            "meeting": meeting,
-            "remainingMs": 4000,
-            "actor": ADMIN.model_dump_json(by_alias=True),
-        }
-        command = aio_pika.Message(
-            json.dumps({"capacity": {"participants": 2, "producers": 2}}).encode(),
-            type="CreateMeeting",
-            message_id=str(uuid4()),
-            correlation_id="1",
-            reply_to=replies.name,
-            headers=headers,
-        )
-        await channel.default_exchange.publish(command, "kendra.commands", mandatory=True)
-        async with replies.iterator(no_ack=True, timeout=10) as incoming:
-            reply = await anext(incoming)
+    body = {"capacity": {"participants": 2, "producers": 2}}
+    (reply,) = await replies_to(broker.of["tool"], "kendra.commands", "CreateMeeting", body, meeting)
     assert reply.type == "MeetingCreated"
     assert json.loads(reply.body)["mediaServerId"] == "ms-1"
+
+
+async def test_a_media_servers_queue_can_be_asked_as_well_and_its_second_reply_seen(
+    broker: Broker, fake_media_server: StartFakeMediaServer, meeting: str
+) -> None:
+    server = await fake_media_server("ms-1", faults=[AnswersTwice(ListLive)])
+    queue = media_queue(server.name, server.boot)
+    first, second = await replies_to(broker.of["tool"], queue, "ListLive", {}, meeting, number=2)
+    assert (first.type, first.correlation_id) == ("LiveListed", "1")
+    assert (first.body, first.correlation_id) == (second.body, second.correlation_id)

@@ -71,10 +71,11 @@ def explain(
         if json:
             print(explained.model_dump_json(by_alias=True, indent=1))
         else:
-            _show_meeting(Console(), explained.decisions)
+            show_meeting(Console(), explained.decisions)
 
 
-def _show_meeting(console: Console, decisions: Sequence[Decision]) -> None:
+def show_meeting(console: Console, decisions: Sequence[Decision]) -> None:
+    """Print each decision about a meeting, with what made it leave the server that it was on."""
     before: MediaServerId | None = None
     for decision in decisions:
         _show(console, decision, before)

@@ -7,16 +7,20 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from rich.console import Console
 
 from contracts.create_meeting import AllocateRouter
+from contracts.details import Candidate, Decision
 from contracts.end_meeting import EndMeeting
 from contracts.failure import Busy, NoCapacity
-from services.cli.explain import explain
+from contracts.ids import Epoch, MediaServerId
+from services.cli.explain import explain, show_meeting
 from services.cli.stack.errors import CannotRun
 from services.cli.what_if.from_database import read
 from services.cli.what_if.history import History
@@ -111,6 +115,44 @@ def test_what_cannot_be_explained_is_one_line(
     with pytest.raises(CannotRun, match=re.escape(said)) as refused:
         explain(**what)
     assert "\n" not in str(refused.value)
+
+
+def test_a_meeting_is_explained_with_what_made_it_move(capsys: pytest.CaptureFixture[str]) -> None:
+    def seen(name: str, rejected: str | None = None) -> Candidate:
+        return Candidate(
+            media_server_id=MediaServerId(name),
+            capacity=100,
+            booked=10,
+            cpu=0.1,
+            egress=0.0,
+            utilization=0.1,
+            rejected=rejected,
+        )
+
+    def decided(epoch: int, chosen: str | None, *candidates: Candidate) -> Decision:
+        went = MediaServerId(chosen) if chosen else None
+        at = datetime(2026, 11, 22, 12, epoch, tzinfo=UTC)
+        return Decision(at=at, epoch=Epoch(epoch), streams=16, chosen=went, reason="so", candidates=[*candidates])
+
+    console = Console(width=200)
+    show_meeting(
+        console,
+        [
+            decided(1, "ms1", seen("ms1"), seen("ms2")),
+            decided(2, "ms2", seen("ms2"), seen("ms1", "draining")),
+            decided(3, "ms3", seen("ms3"), seen("ms1", "draining")),
+            decided(3, None, seen("ms3", "silent for 7.0 s")),
+            decided(4, "ms1", seen("ms1")),
+        ],
+    )
+    lines = [line for line in capsys.readouterr().out.splitlines() if "epoch" in line]
+    assert [line.partition("streams")[2] for line in lines] == [
+        " → ms1: so",
+        " from ms1 (draining) → ms2: so",
+        " from ms2 (gone) → ms3: so",
+        " from ms3 (silent for 7.0 s) → nowhere: so",
+        " → ms1: so",
+    ]
 
 
 async def test_a_kendra_places_by_the_policy_it_was_given(stage: Stage, tmp_path: Path) -> None:
