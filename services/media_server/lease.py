@@ -23,6 +23,10 @@ class Lease:
         """Take note of a renewal that succeeded, and when it was sent."""
         self._sent = max(sent, self._sent)
 
+    def over(self) -> None:
+        """Take note that it was given to nobody or to another boot: nothing is answered any more."""
+        self._sent = float("-inf")
+
     def heard(self, now: float, consuming: bool, at: float | None = None) -> bool:
         """Take note whether the broker has us as a consumer, if not any more, since `at`; say whether the lease may be renewed."""
         if consuming or self._heard == float("-inf"):

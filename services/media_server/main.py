@@ -132,20 +132,20 @@ class MediaServer:
     async def stop(self) -> None:
         """Stop cleanly, within 10 s whatever is away. Rows that cannot be deleted are the next boot's to bury, or kendra's."""
         if self._serving is not None:
-            await within(4.5, self._serving.stop(delete=True, within=2.5), "finish what runs")
-        await within(1.0, self._lines.drained(), "finish what was begun")
-        for worker in tuple(self.world.workers):
-            await worker.close()
+            await within(4.0, self._serving.stop(delete=True, within=2.0), "finish what runs")
+        await within(0.8, self._lines.drained(), "finish what was begun")
         await self._reviving.stop()
         self._leaving.stop()
+        for worker in tuple(self.world.workers):
+            await worker.close()
         await self._cancel_tasks()
-        await within(1.5, Boots(self._lease_database).unregister(), "give the lease up")
+        await within(1.2, Boots(self._lease_database).unregister(), "give the lease up")
         await self._telling.said()
         if self._bus is not None:
-            await within(1.0, self._bus.stop(), "leave the broker")
+            await within(0.8, self._bus.stop(), "leave the broker")
         databases = (self._database, self._lease_database)
         await asyncio.gather(
-            within(1.5, self.admin.stop(), "stop the admin port"),
+            within(1.2, self.admin.stop(), "stop the admin port"),
             *(within(1.0, one.close(), "leave the database") for one in databases),
         )
 
@@ -160,7 +160,10 @@ class MediaServer:
         return 1 if self.failed else 0
 
     async def _give_up_when_left(self) -> None:
+        """End, and forward nothing any more before anything else: what ends in order may take a while."""
         await until_left(self.world.registry)
+        for worker in tuple(self.world.workers):
+            await worker.close()
         self.give_up()
 
     def give_up(self) -> None:

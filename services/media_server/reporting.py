@@ -71,6 +71,7 @@ class Reporting:
                 await self.renew()
             except NotRegistered:
                 log.error("this boot has no lease any more: it was buried or replaced")
+                self._lease.over()
                 self._buried()
                 return
             except KendraError as error:

@@ -51,3 +51,10 @@ def test_without_a_broker_it_is_renewed_for_ten_seconds_from_the_brokers_last_wo
     assert lease.heard(110.0, consuming=False, at=100.0)
     assert not lease.heard(110.1, consuming=False, at=100.0)
     assert lease.heard(112.0, consuming=True, at=111.5)
+
+
+def test_one_that_is_over_is_over_at_once() -> None:
+    lease = Lease(5.0, 10.0)
+    lease.renewed(10.0)
+    lease.over()
+    assert not lease.holds(10.0)

@@ -205,6 +205,23 @@ async def test_a_renewal_that_hits_no_row_ends_the_process(stage: Stage) -> None
     await server.stop()
 
 
+async def test_one_that_was_buried_refuses_at_once_and_forwards_until_its_clients_are_gone(stage: Stage) -> None:
+    server = await stage.start(heartbeat=0.2)
+    meeting = await stage.meeting(server)
+    transport = await meeting.transport("send")
+    await stage.rows.execute("select bury_boot($1, $2, interval '0')", SERVER, server.boot)
+    assert await eventually(lambda: _unavailable(meeting), within=2)
+    room = server.world.registry.rooms[TENANT, meeting.id]
+    assert not room.transports[transport.id].media.closed
+    assert not server.stopping.is_set()
+    room.transports[transport.id].media.plane_event(IceLost(transport.id))
+    await asyncio.wait_for(server.stopping.wait(), 2)
+    assert server.failed
+    assert all(worker.closed for worker in server.world.workers)
+    assert await stage.written(server) == set()
+    await server.stop()
+
+
 async def test_a_boot_that_another_one_replaced_ends(stage: Stage) -> None:
     first = await stage.start()
     second = await stage.start()
