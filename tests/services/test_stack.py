@@ -70,8 +70,11 @@ async def test_rabbitmq_keeps_confirmed_persistent_messages_when_it_is_killed(du
 async def test_redis_keeps_its_streams_when_it_is_killed(durable: PrivateServices) -> None:
     assert durable.redis is not None
     client = redis.asyncio.from_url(durable.addresses("kendra").redis)
-    for number in range(1, 101):
-        await client.xadd("events:{kept}", {"n": number}, id=f"{number}-0")
+    for number in range(1, 101, 2):
+        async with client.pipeline(transaction=True) as run:  # as the relay's script appends a run of events
+            run.xadd("events:{kept}", {"n": number}, id=f"{number}-0")
+            run.xadd("events:{kept}", {"n": number + 1}, id=f"{number + 1}-0")
+            await run.execute()
     administrator = redis.asyncio.from_url(durable.addresses("tool").redis)
     async with asyncio.timeout(10):
         while (await administrator.info("persistence"))["aof_pending_bio_fsync"]:
