@@ -16,7 +16,7 @@ from tests.outages.crowd import Crowd, moves
 from tests.outages.private import OwnServices
 from tests.outages.watching import watched
 
-COMMANDS = 200
+COMMANDS, COMMITS = 200, 30
 BACK_WITHIN = 2.0
 """Seconds from when the service answers again until a command is carried out."""
 
@@ -129,7 +129,7 @@ async def test_backends_are_ended_while_they_commit(stage: Stage) -> None:
 
     async def outage() -> None:
         began = time.monotonic()
-        while len(ended) < 8 and time.monotonic() - began < 4:
+        while len(ended) < COMMITS and time.monotonic() - began < 4:
             ended.extend(row["query"] for row in await database.fetch(END_A_COMMIT))
 
     await _slow_commits(database, microseconds=20_000)
