@@ -55,6 +55,7 @@ class MediaServer:
     def __init__(self, settings: Settings, workers: list[Worker]) -> None:
         self.settings, self.boot = settings, new_boot()
         self.stopping, self.failed = asyncio.Event(), False
+        self._registering = False
         self._process = f"{settings.name}.{self.boot}"
         self._bus: Bus | None = None
         self._serving: Serving[World] | None = None
@@ -120,6 +121,7 @@ class MediaServer:
         self._bus = await started(self._new_bus)
         self._serving = await started(self._new_serving)
         address, capacity = self.settings.address, self.settings.streams
+        self._registering = True
         await written(partial(self._boots.register, address, capacity, self.settings.egress_limit))
         self._spawn(self._reporting.keep())
         await written(partial(bury_earlier_boots, self._boots, self.settings.lease))
@@ -139,7 +141,8 @@ class MediaServer:
         for worker in tuple(self.world.workers):
             await worker.close()
         await self._cancel_tasks()
-        await within(1.2, Boots(self._lease_database).unregister(), "give the lease up")
+        if self._registering:
+            await within(1.2, Boots(self._lease_database).unregister(), "give the lease up")
         await self._telling.said()
         if self._bus is not None:
             await within(0.8, self._bus.stop(), "leave the broker")
