@@ -1,6 +1,7 @@
 """The table: how often which flow passes which point in which process. `table.txt` has it, a test holds it against what happens.
 
-A line is `<flow> <process> <point>@<command> <times>`. A case is one of these passes.
+A line is `<flow> <process> <point>@<command> <times>`. A case is one of these passes. When a flow was changed on purpose,
+`FAULTS=table .venv/bin/pytest tests/faults -k table` writes it anew.
 """
 
 import os
