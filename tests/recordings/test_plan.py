@@ -98,6 +98,14 @@ def test_a_media_servers_commands_are_sent_only_when_asked_for_and_never_before_
     assert steps[2].outer == outer.envelope.command_id
 
 
+def test_what_kendra_did_by_itself_is_left_to_the_other_kendra() -> None:
+    moving = handled("MoveMeeting", DONE, at=1)
+    moved = handled("AllocateRouter", ("RouterAllocated", {"routerId": "r"}), at=1, within=moving, epoch=2)
+    plan = plan_of([created(), moved], [], server=True)
+    assert sent(plan) == ["CreateMeeting"]
+    assert left_out(plan) == {}
+
+
 def test_every_nested_command_of_a_real_recording_is_found_in_its_outer_one() -> None:
     recording = stored("leave_kick_end")
     steps = plan_of(recording.handled, recording.states, server=True).lines[0].steps

@@ -26,7 +26,8 @@ KENDRA, MEDIA = "kendra", "media"
 PASSING = frozenset(error.code for error in (DeadlineExceeded, Unavailable, MediaServerUnavailable, Busy, RateLimited))
 """Failures that say something of the moment and nothing of the command."""
 
-_OF_KENDRA_ITSELF = {"AllocateRouter", "GetRouterCapabilities", "CloseSeats", "CloseRouter", "ListLive"}
+_OF_KENDRA_ITSELF = frozenset({"AllocateRouter", "GetRouterCapabilities", "CloseSeats", "CloseRouter", "ListLive"})
+"""What kendra also asks for by itself, when it moves or sweeps; the other deployment's kendra has reasons of its own."""
 
 Key = tuple[TenantId, MeetingId]
 
@@ -155,10 +156,10 @@ def _chosen(
             steps.append(step)
             if server:
                 steps += [_direct(each, record) for each in own if not _passing(each)]
-    left_out[Why.IN_FLIGHT] += [each for each in orphans if each.envelope.type not in _OF_KENDRA_ITSELF]
-    if not left_out[Why.IN_FLIGHT]:
-        del left_out[Why.IN_FLIGHT]
-    for each in orphans if server else ():
+    in_flight = [each for each in orphans if each.envelope.type not in _OF_KENDRA_ITSELF]
+    if in_flight:
+        left_out[Why.IN_FLIGHT] += in_flight
+    for each in in_flight if server else ():
         if not _passing(each):
             _insert(steps, _direct(each, None))
     return steps
