@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from pydantic import JsonValue
 from contracts.details import Unfit
 from contracts.handled import Envelope, Handled
 from contracts.ids import Epoch, MeetingId, TenantId
+from services.cli.recording.file import read as recorded
 from services.cli.stack.errors import CannotRun
 from services.cli.what_if.from_recording import read
 from services.cli.what_if.history import Decided, Ended, History
@@ -20,6 +22,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CAPACITY: JsonValue = {"capacity": {"participants": 4, "producers": 5}}
 ROUTER: JsonValue = {"routerId": "r", "workerId": "w"}
 KENDRA = "kendra.commands"
+RECORDINGS = Path(__file__).parents[1] / "recordings"
 _numbers = count(1)
 
 
@@ -144,3 +147,12 @@ def test_todays_policy_places_a_quiet_clusters_recording_as_it_was() -> None:
     assert found.policy == found.happened
     packed = simulate(read(records, None), parse('prefer = "pack"'))
     assert {load.server: load.peak_booked for load in packed.policy.servers} == {"a": 20, "b": 60}, "the smaller first"
+
+
+@pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*.jsonl*")), ids=lambda path: path.stem)
+def test_what_a_real_cluster_said_is_a_history(path: Path) -> None:
+    history = read(recorded(path).handled, 1024)
+    found = simulate(history, DEFAULT)
+    assert found.happened.placed >= 1
+    assert found.happened.peak > 0
+    assert found.policy.placed + found.policy.refused >= found.happened.placed
