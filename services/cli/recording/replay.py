@@ -62,7 +62,7 @@ def replay(
     plans = [plan_of(one.handled, one.states, server=server) for one in recordings]
     if expect == "same":
         _check_whole(recordings, plans, services)
-    pace = _speed(speed or ("max" if dry else "original"))
+    pace = speed_of(speed or ("max" if dry else "original"))
     where = DryRun.for_recordings(recordings, servers, capacity) if dry else None
     work = _Work(list(zip(recordings, plans, strict=True)), services, pace, as_json=json)
     status = asyncio.run(cancelled_by_signal(work.run(where)))
@@ -77,7 +77,8 @@ def _check_whole(recordings: list[Recording], plans: list[Plan], services: tuple
             raise CannotRun(f"{recording.path} has nothing to replay: no meeting began in it")
 
 
-def _speed(text: str) -> float | None:
+def speed_of(text: str) -> float | None:
+    """Return a factor of the original speed; None for as fast as it is answered. Raises CannotRun."""
     if text in {"original", "max"}:
         return 1.0 if text == "original" else None
     try:

@@ -1,6 +1,7 @@
 """Replaying a plan: each meeting's line in its order, lines side by side, and what came out differently of each."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from services.cli.recording.plan import Expected, Key, Line, Plan, Step, nested_
 from services.cli.recording.sender import Order, Sender
 
 MEETINGS_AT_ONCE = 64
+"""With nothing but replies to wait for; at a given speed as many as there were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Replaying:
     def __init__(self, sender: Sender, speed: float | None, on_sent: Callable[[], None] = lambda: None) -> None:
         self._sender, self._speed, self._on_sent = sender, speed, on_sent
         self._begun = 0.0
-        self._places = asyncio.Semaphore(MEETINGS_AT_ONCE)
+        self._places = asyncio.Semaphore(MEETINGS_AT_ONCE) if speed is None else contextlib.nullcontext()
 
     async def run(self, plan: Plan) -> list[LineOutcome]:
         """Send everything; return what came of each meeting, in the order of their beginnings. Raises CannotRun."""
