@@ -22,10 +22,10 @@ SETTINGS = {
         "DOORDARSHAN_KEEP_ALIVE": "1",
         "DOORDARSHAN_LEAVING": "1",
     },
-    "kendra": {"DOORDARSHAN_LEASE": "3", "DOORDARSHAN_SEAT_UNUSED": "600", "DOORDARSHAN_SEAT_LOST": "600"},
-    "media-server": {"DOORDARSHAN_LEASE": "3", "DOORDARSHAN_HEARTBEAT": "0.5", "DOORDARSHAN_CAPACITY": "1000000"},
+    "kendra": {"DOORDARSHAN_LEASE": "4", "DOORDARSHAN_SEAT_UNUSED": "600", "DOORDARSHAN_SEAT_LOST": "600"},
+    "media-server": {"DOORDARSHAN_LEASE": "4", "DOORDARSHAN_HEARTBEAT": "0.8", "DOORDARSHAN_CAPACITY": "1000000"},
 }
-"""A short lease: whatever is away here is away for longer, and must be nobody's death all the same."""
+"""A lease that is shorter than what is frozen here is frozen: only a media server's own silence may be its death."""
 
 
 LINKED = ("gateway-1", "kendra-1", "media-server-1")

@@ -16,7 +16,7 @@ class Seen:
     frames: dict[str, int] = field(default_factory=dict)
     stood: dict[str, float] = field(default_factory=dict)
 
-    def flowed(self, *, still: float = 2.0) -> None:
+    def flowed(self, *, still: float = 3.0) -> None:
         """Assert that sound and pictures came, and never stood still for long."""
         assert set(self.frames) == {"audio", "video"}
         assert min(self.frames.values()) > 0, self
