@@ -196,6 +196,24 @@ async def test_a_server_that_the_broker_cannot_reach_lets_its_lease_run_out_and_
         await server.stop()
 
 
+async def test_without_the_broker_it_still_hears_that_its_meetings_moved_and_that_it_was_buried(stage: Stage) -> None:
+    (port,) = free_ports(1)
+    async with Line(stage.broker.of["media"]).laid(port) as url:
+        server = await stage.start(unheard=0.5, heartbeat=0.2, amqp_url=url)
+        meeting = await stage.meeting(server)
+        await meeting.transport("send")
+    assert await eventually(lambda: _renewed_ago(stage, server, "> interval '2 s'"), within=10)
+    await meeting.wants(None)
+    assert await eventually(lambda: _empty(server))
+    await stage.rows.execute("select bury_boot($1, $2, interval '0')", SERVER, server.boot)
+    await asyncio.wait_for(server.stopping.wait(), 5)
+    await server.stop()
+
+
+async def _empty(server: MediaServer) -> bool:
+    return not server.world.registry.rooms
+
+
 async def test_a_renewal_that_hits_no_row_ends_the_process(stage: Stage) -> None:
     server = await stage.start()
     running = asyncio.create_task(server.stopping.wait())
