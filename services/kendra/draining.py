@@ -15,10 +15,8 @@ import structlog
 
 from contracts.failure import KendraError
 from services.bus import Call
-from services.kendra import placement
 from services.kendra.flows.placing import left
 from services.kendra.moving import Key, Pauses
-from services.kendra.placement import Request
 from services.kendra.store.draining import Progress
 from services.kendra.store.moving import Found
 from services.kendra.world import World
@@ -49,13 +47,10 @@ def keep(progress: Progress, longest: float) -> float:
 
 
 class Drainer:
-    """The rounds of one process. `longest_keep`: how long a router that was left may go on forwarding; `lease` as everywhere."""
+    """The rounds of one process. `longest_keep`: how long a router that was left may go on forwarding, seconds."""
 
-    def __init__(
-        self, world: World, lease: float, longest_keep: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, world: World, longest_keep: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._world = world
-        self._lease = lease
         self._longest_keep = longest_keep
         self._clock = clock
         self._pauses = Pauses()
@@ -73,7 +68,9 @@ class Drainer:
                 task.cancel()
 
     async def look(self) -> None:
-        """Begin to move what has its turn."""
+        """Begin to move what has its turn, unless no router could be made, for the broker is away."""
+        if not self._world.servers.hears():
+            return
         self._pauses.tidy(self._clock())
         for progress in await self._world.store.draining.servers():
             there = await self._world.store.draining.there(progress.server)
@@ -94,23 +91,10 @@ class Drainer:
         """Return whose turn it is, of those that another server has room for."""
         now = self._clock()
         moving = sum(one.key in self._running for one in there if one.seated)
-        can = [one for one in there if one.key not in self._running and self._pauses.over(one.key, now)]
-        can = await self._with_room(can)
-        empty, seated = [one for one in can if not one.seated], [one for one in can if one.seated]
+        can = {one.place: one for one in there if one.key not in self._running and self._pauses.over(one.key, now)}
+        fit = [can[place] for place in await self._world.store.meetings.with_room(list(can))]
+        empty, seated = [one for one in fit if not one.seated], [one for one in fit if one.seated]
         return [*empty, *seated[: max(0, turns(progress) - moving)]]
-
-    async def _with_room(self, found: Sequence[Found]) -> list[Found]:
-        if not found:
-            return []
-        now, servers = await self._world.store.servers.candidates()
-
-        def fits(one: Found) -> bool:
-            held = None if one.place.server is None else (one.place.server, one.place.streams)
-            policy = self._world.store.meetings.policy
-            request = Request(one.place.streams, self._lease, held=held, policy=policy)
-            return bool(placement.rank(servers, request, now).eligible)
-
-        return [one for one in found if fits(one)]
 
     async def _move(self, one: Found, seconds: float | None) -> None:
         place = one.place

@@ -45,16 +45,16 @@ class Kendra:
         stored = store.build(rows, settings.lease, load(settings.policy) if settings.policy else DEFAULT)
         self._bus = Bus(settings.amqp_url, "kendra", process, replies_kept=settings.replies_kept)
         settled = min(SETTLED, settings.server_silent)
-        self._servers = Servers(stored.servers, settings.lease, settled=settled)
+        self._servers = Servers(stored.servers, settings.lease, settled=settled, hears=self._hears)
         streams = events.Streams(settings.redis_prefix, settings.stream_length, settings.stream_kept)
         self._events = events.Events(events.connect(settings.redis_url), streams, stored.log)
         self.world = World(stored, Media(self._bus, self._servers), self._events, self._servers)
         self._mover = Mover(self.world, settings.lease)
-        self._drainer = Drainer(self.world, settings.lease, settings.keep_router)
+        self._drainer = Drainer(self.world, settings.keep_router)
         self._serving = Serving(
             settings.amqp_url, kendra_commands(settings.command_queue), HANDLERS, self.world, "kendra", process
         )
-        self._sweep = Sweep(self.world, rows, settings, hears=lambda: self._serving.consuming)
+        self._sweep = Sweep(self.world, rows, settings, hears=self._hears)
         self._dead = DeadLetters(settings.amqp_url, "kendra", process, kept=settings.dead_kept)
         self._admin = Admin(
             settings.admin_port,
@@ -106,7 +106,10 @@ class Kendra:
         return _recent(self._events.reached_at)
 
     async def _broker(self) -> bool:
-        return self._bus.connected and self._serving.consuming
+        return self._bus.connected and self._hears()
+
+    def _hears(self) -> bool:
+        return self._serving.consuming
 
 
 def _recent(at: float | None) -> bool:

@@ -17,10 +17,8 @@ import structlog
 from contracts.failure import KendraError
 from contracts.ids import MeetingId, TenantId
 from services.bus import Call
-from services.kendra import placement
 from services.kendra.flows.placing import live
-from services.kendra.place import Lease, Place
-from services.kendra.placement import Request
+from services.kendra.place import Lease
 from services.kendra.store.moving import Found
 from services.kendra.world import World
 
@@ -68,7 +66,6 @@ class Mover:
 
     def __init__(self, world: World, lease: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._world = world
-        self._lease = lease
         self._every = min(_LONGEST, lease / _LOOKS_PER_LEASE)
         self._clock = clock
         self._pauses = Pauses()
@@ -91,7 +88,9 @@ class Mover:
                 task.cancel()
 
     async def look(self) -> None:
-        """Begin to move what has to move and is not being moved yet."""
+        """Begin to move what has to move and is not being moved yet; a kendra that hears nothing could have no router made."""
+        if not self._world.servers.hears():
+            return
         found = await self._world.store.moving.not_carried()
         now = self._clock()
         self._pauses.tidy(now)
@@ -118,17 +117,9 @@ class Mover:
         return [one for one in placed if one.place.lease is Lease.HELD or self._world.servers.dead(one.place)]
 
     async def _placeable(self, found: Sequence[Found]) -> list[Found]:
-        """Return the meetings without a place that some server has room for: trying the others would only write decisions."""
-        unplaced = [one for one in found if one.place.server is None]
-        if not unplaced:
-            return []
-        now, servers = await self._world.store.servers.candidates()
-
-        def fits(place: Place) -> bool:
-            request = Request(place.streams, self._lease, policy=self._world.store.meetings.policy)
-            return bool(placement.rank(servers, request, now).eligible)
-
-        return [one for one in unplaced if fits(one.place)]
+        """Return the meetings without a place that some server has room for."""
+        unplaced = {one.place: one for one in found if one.place.server is None}
+        return [unplaced[place] for place in await self._world.store.meetings.with_room(list(unplaced))]
 
     async def _move(self, one: Found) -> None:
         place = one.place

@@ -1,7 +1,8 @@
 """The watch of leases: this kendra reads the media servers' rows each second, and knows whether it did so without a break.
 
 A lease is over when the row says so *and* this process has read the rows that often for as long as a lease without a failed or slow
-read: Postgres being away is nobody's death. A boot that has no row, or was followed by a newer one, is gone at once.
+read: Postgres being away is nobody's death. Neither is the broker: a server stops renewing when it is away, so this process must have
+had it as long. A boot that has no row, or was followed by a newer one, is gone at once.
 """
 
 import asyncio
@@ -51,10 +52,18 @@ class Servers:
     """Who is dead. `lease` is how long a renewal is good for, seconds."""
 
     def __init__(
-        self, rows: ServerRows, lease: float, clock: Callable[[], float] = time.monotonic, *, settled: float = SETTLED
+        self,
+        rows: ServerRows,
+        lease: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        settled: float = SETTLED,
+        hears: Callable[[], bool] = lambda: True,
     ) -> None:
         self._rows = rows
         self._clock = clock
+        self.hears = hears
+        """Whether the broker has this kendra as a consumer."""
         self._every = min(_EVERY, lease / _READS_PER_LEASE)
         self._watch = Watch(lease)
         self._long_watch = Watch(settled)
@@ -78,7 +87,7 @@ class Servers:
             failed = await self._look()
             ended = self._clock()
             for watch in (self._watch, self._long_watch):
-                watch.read(began, ended, failed=failed)
+                watch.read(began, ended, failed=failed or not self.hears())
             SURE_OF_LEASES.set(self._watch.sure(ended))
             await asyncio.sleep(max(0.0, self._every - (ended - began)))
 

@@ -5,7 +5,7 @@ twice, before the locks over all servers and under them over the two best, for o
 A move needs no step of its own in `steps`: it happens only while the epoch is the one that was read.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -123,6 +123,13 @@ class Meetings:
             return True
 
         return await self._looking(self._request(place, _not_here(place)), attempt)
+
+    async def with_room(self, places: Sequence[Place]) -> list[Place]:
+        """Return those that another server could take as things are; trying the others would only write down that none can."""
+        if not places:
+            return []
+        now, servers = await self._servers.candidates()
+        return [one for one in places if placement.rank(servers, self._request(one, _not_here(one)), now).eligible]
 
     async def end(self, call: Call) -> LeftBehind | None:
         """End the meeting; return the router it leaves behind. Raises MeetingNotFound, IdempotencyKeyReused."""
