@@ -34,9 +34,16 @@ class Call:
         token = self.system.token(meeting=self.id, grants=INVITED)
         return f"{at or self.system.url}/#token={token}" + "".join(f"&{key}={value}" for key, value in fields.items())
 
-    async def open(self, script: str = "", at: str | None = None, state: str = "prejoin", **fields: str) -> Page:
+    async def open(
+        self,
+        script: str = "",
+        at: str | None = None,
+        state: str = "prejoin",
+        size: tuple[int, int] = (800, 600),
+        **fields: str,
+    ) -> Page:
         """Open the page and wait for the screen that it begins with."""
-        page = await self.browser.open(self.link(at, **fields), script=script)
+        page = await self.browser.open(self.link(at, **fields), *size, script=script)
         self.pages.append(page)
         await page.in_state(state)
         return page

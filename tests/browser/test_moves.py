@@ -34,7 +34,7 @@ const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 const small = { width: 320, height: 240, frameRate: 15 };
 navigator.mediaDevices.getUserMedia = ({ video, ...others }) => open({ ...others, ...(video && { video: { ...video, ...small } }) });
 """
-"""Pictures that leave two cores time for what is looked at here."""
+"""Pictures that leave two cores, which also draw them, time for what is looked at here."""
 RUNNING = 20
 """Frames after which a picture runs again."""
 
@@ -53,7 +53,7 @@ async def trio(system: System, browser: Browser) -> AsyncIterator[Call]:
     """Three pages in one meeting that see and hear each other."""
     call = Call(system, browser)
     for name in NAMES:
-        page = await call.open(script=SMALL)
+        page = await call.open(script=SMALL, size=(320, 400))
         await page.join(name)
     await all_see_each_other(call)
     yield call

@@ -7,6 +7,23 @@ import { vi } from "vitest";
 import { join, type JoinOptions, type Room, type RoomEvents } from "../src/client";
 import { FakeGateway } from "./fake-gateway";
 
+class Media {
+  connects = true;
+  #flows = true;
+  #waiting: FakeMediaStreamTrack[] = [];
+
+  set flows(flows: boolean) {
+    this.#flows = flows;
+    if (flows) this.#waiting.splice(0).forEach((track) => track.remoteUnmute());
+  }
+
+  arrivesAt(track: FakeMediaStreamTrack): void {
+    if (this.#flows) return;
+    track.remoteMute();
+    this.#waiting.push(track);
+  }
+}
+
 export interface FakeRoom {
   gateway: FakeGateway;
   room: Room;
@@ -15,7 +32,7 @@ export interface FakeRoom {
   /** The browser's transports, the newest last. */
   transports: types.Transport[];
   /** Whether transports connect and frames arrive at consumers; so it is until a test says otherwise. */
-  media: { connects: boolean; flows: boolean };
+  media: Media;
 }
 
 const NAMES: (keyof RoomEvents)[] = [
@@ -30,12 +47,10 @@ export function fakeDevice(): types.Device {
 export async function fakeRoom(gateway = new FakeGateway(), { urls, ...options }: JoinOptions & { urls?: string[] } = {}): Promise<FakeRoom> {
   const device = fakeDevice();
   const transports: types.Transport[] = [];
-  const media = { connects: true, flows: true };
+  const media = new Media();
   device.observer.on("newtransport", (transport) => {
     transports.push(transport);
-    const receive = transport.handler.receive.bind(transport.handler);
-    const rtpReceiver = { getSynchronizationSources: () => (media.flows ? [{}] : []) } as RTCRtpReceiver;
-    transport.handler.receive = async (list) => (await receive(list)).map((one) => ({ ...one, rtpReceiver }));
+    transport.observer.on("newconsumer", ({ track }) => media.arrivesAt(track as unknown as FakeMediaStreamTrack));
     const connected = (): void => void (media.connects && (transport.handler as FakeHandler).setConnectionState("connected"));
     transport.observer.on("newproducer", connected);
     transport.observer.on("newconsumer", connected);
