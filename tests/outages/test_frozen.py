@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ async def test_a_media_server_and_redis_stand_still(stage: Stage) -> None:
         meeting: (place.epoch + (place.server == server), False) for meeting, place in before.items()
     }
     answers = await late
-    told({"answers of the woken": answers, "it lives": hurt.running.children[server].running})
+    told({"answers of the woken": Counter(answers), "it lives": hurt.running.children[server].running})
     assert set(answers) <= {"media_server_unavailable", "stale_epoch", None}
     if not hurt.running.children[server].running:
         await hurt.start(server)

@@ -16,7 +16,7 @@ from tests.outages.crowd import Crowd, moves
 from tests.outages.private import OwnServices
 from tests.outages.watching import watched
 
-COMMANDS, COMMITS = 200, 30
+COMMANDS, COMMITS, LOOKS_EACH = 200, 30, 0.01
 BACK_WITHIN = 2.0
 """Seconds from when the service answers again until a command is carried out."""
 
@@ -131,6 +131,7 @@ async def test_backends_are_ended_while_they_commit(stage: Stage) -> None:
         began = time.monotonic()
         while len(ended) < COMMITS and time.monotonic() - began < 4:
             ended.extend(row["query"] for row in await database.fetch(END_A_COMMIT))
+            await asyncio.sleep(LOOKS_EACH)
 
     await _slow_commits(database, microseconds=20_000)
     try:
