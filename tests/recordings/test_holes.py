@@ -129,7 +129,8 @@ async def test_a_broker_that_is_killed_and_started_again_is_recorded_on_and_the_
         rabbitmq = RabbitMQ(run, ServicePorts.free(), durable=True)
         await rabbitmq.start()
         try:
-            file, teller = tmp_path / "restart.jsonl", Teller(rabbitmq.url("administrator"))
+            file, unended = tmp_path / "restart.jsonl", tmp_path / "unended.jsonl"
+            teller = Teller(rabbitmq.url("administrator"))
             await teller.tell()
             async with recorder_of(rabbitmq.url("tool"), file) as recorder:
                 await teller.tell(1, 2)
@@ -139,6 +140,11 @@ async def test_a_broker_that_is_killed_and_started_again_is_recorded_on_and_the_
                 await until(lambda: recorder.counts.interruptions == 1, within=40)
                 await teller.tell(6, 7)
                 await until(lambda: recorder.counts.commands == 4)
+            async with recorder_of(rabbitmq.url("tool"), unended) as recorder:
+                await teller.tell(8, 9)
+                await until(lambda: recorder.counts.commands == 2)
+                await rabbitmq.kill()
+                await until(lambda: recorder.counts.away)
         finally:
             await rabbitmq.stop()
             run.release()
@@ -147,3 +153,4 @@ async def test_a_broker_that_is_killed_and_started_again_is_recorded_on_and_the_
     assert len(got.interruptions) == 1
     kinds = [json.loads(line).get("kind", "handled") for line in file.read_text().splitlines()]
     assert kinds == ["header", "handled", "handled", "interruption", "hole", "handled", "handled", "footer"]
+    assert read(unended).holes_of(("kendra",)) == ["kendra k1 was not heard again after the broker was away"]

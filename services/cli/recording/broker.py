@@ -1,5 +1,6 @@
 """The broker that recordings come from and go to: DOORDARSHAN_AMQP_URL, else the running `up` of this checkout, as user `tool`."""
 
+import logging
 import os
 
 from services.cli.stack.errors import CannotRun
@@ -14,6 +15,12 @@ def broker_url() -> str:
     if not url:
         raise CannotRun(f"which broker? Set {AMQP_URL} (broker user tool), or start `make up`")
     return url
+
+
+def keep_client_quiet() -> None:
+    """Have the AMQP client say nothing of lost connections: the command says it in a line of its own."""
+    for name in ("aio_pika", "aiormq"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def unreachable(error: BaseException) -> CannotRun:

@@ -9,7 +9,7 @@ from rich.status import Status
 
 from contracts.ids import MeetingId, TenantId
 from services.cli.cluster import checked_id
-from services.cli.recording.broker import broker_url
+from services.cli.recording.broker import broker_url, keep_client_quiet
 from services.cli.recording.file import Writer
 from services.cli.recording.recorder import Counts, Filters, Recorder
 from services.cli.recording.signals import on_signal
@@ -39,6 +39,7 @@ def record(
     """
     of_tenant = None if tenant is None else TenantId(checked_id("tenant", tenant))
     filters = Filters(of_tenant, tuple(MeetingId(checked_id("meeting", one)) for one in meeting or ()))
+    keep_client_quiet()
     url, writer = broker_url(), Writer(file)
     try:
         asyncio.run(_record(Recorder(url, filters, writer), writer, seconds))
@@ -71,12 +72,16 @@ class _Progress:
     def __init__(self, console: Console, status: Status, writer: Writer) -> None:
         self._console, self._status, self._writer = console, status, writer
         self._begun = self._told = time.monotonic()
+        self._away = False
 
     def tell(self, counts: Counts) -> None:
         """Show what was written so far."""
         now = time.monotonic()
         text = f"{now - self._begun:4.0f} s  {_counted(counts)}, {_size(self._writer.size)}"
         self._status.update(text)
+        if counts.away is not self._away:
+            self._away = counts.away
+            self._console.print("the broker is away; waiting for it" if self._away else "the broker is back")
         if not self._console.is_terminal and now - self._told >= _TOLD_SECONDS:
             self._told = now
             self._console.print(text, soft_wrap=True)
@@ -95,5 +100,9 @@ def _size(size: int) -> str:
 def _sum_up(console: Console, counts: Counts, writer: Writer, seconds: float) -> None:
     size = _size(writer.path.stat().st_size)
     console.print(f"{writer.path}: {_counted(counts)} in {seconds:.1f} s, {size}", soft_wrap=True)
+    if counts.away:
+        console.print(
+            "It ended while the broker was away: what its meetings were in the end is not known.", soft_wrap=True
+        )
     if counts.holes:
         console.print("It has holes: `replay --expect same` will refuse it.", soft_wrap=True)

@@ -67,6 +67,8 @@ class Counts:
     lost: int = 0
     late: int = 0
     interruptions: int = 0
+    away: bool = False
+    """There is no broker right now."""
 
 
 class Recorder:
@@ -124,7 +126,10 @@ class Recorder:
     async def finish(self) -> None:
         """Write what is still on its way, how the meetings are then, and the footer."""
         await self._read_for(_ON_ITS_WAY)
-        await self._ask_for_ends()
+        if self._away_since is None:
+            await self._ask_for_ends()
+        else:
+            self._take(_interruption(self._away_since))
         self._writer.write(
             Footer(
                 ended=datetime.now(UTC),
@@ -148,13 +153,12 @@ class Recorder:
 
     def _on_close(self, *_: object) -> None:
         if self._away_since is None:
-            self._away_since = time.monotonic()
+            self._away_since, self.counts.away = time.monotonic(), True
 
     def _on_reconnect(self, *_: object) -> None:
-        since, self._away_since = self._away_since, None
+        since, self._away_since, self.counts.away = self._away_since, None, False
         if since is not None:
-            gone = Interruption(at=datetime.now(UTC), seconds=round(time.monotonic() - since, 3))
-            self._arrived.put_nowait(gone)
+            self._arrived.put_nowait(_interruption(since))
 
     def _take(self, arrived: bytes | Interruption) -> None:
         if isinstance(arrived, Interruption):
@@ -228,3 +232,7 @@ class Recorder:
                 await bus.exchange(KENDRA_COMMANDS, GET_MEETING, b"{}", call)
             except KendraError:
                 del self._marks[str(call.command_id)]
+
+
+def _interruption(since: float) -> Interruption:
+    return Interruption(at=datetime.now(UTC), seconds=round(time.monotonic() - since, 3))

@@ -11,7 +11,7 @@ from typing import Literal
 
 from rich.console import Console
 
-from services.cli.recording.broker import broker_url
+from services.cli.recording.broker import broker_url, keep_client_quiet
 from services.cli.recording.dry import DryRun
 from services.cli.recording.file import Recording, read
 from services.cli.recording.plan import KENDRA, MEDIA, Plan, plan_of
@@ -57,6 +57,7 @@ def replay(
     """
     if not files:
         raise CannotRun("name a recording")
+    keep_client_quiet()
     services = (KENDRA, MEDIA) if server else (KENDRA,)
     recordings = [read(path) for path in files]
     plans = [plan_of(one.handled, one.states, server=server) for one in recordings]
