@@ -55,8 +55,9 @@ def _or_say_what_is_missing() -> Iterator[None]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def doordarshan_session(pytestconfig: pytest.Config) -> AsyncIterator[Session]:
     """This test session's services, each started when it is first needed."""
-    async with opened(run_directory(pytestconfig)) as session:
-        yield session
+    with _or_say_what_is_missing():
+        async with opened(run_directory(pytestconfig)) as session:
+            yield session
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import tomllib
 from importlib import import_module
@@ -12,7 +13,6 @@ import pytest
 
 from contracts.create_meeting import AllocateRouter, CreateMeeting
 from contracts.create_producer import CreateProducer
-from services.cli.stack.errors import ProgramMissing
 from services.testing import plugin
 from services.testing.cluster import Cluster, WrongLoop
 from services.testing.faults import Faults, Refuses, Slow
@@ -66,11 +66,33 @@ def test_the_plugin_is_registered_and_the_migrations_are_in_the_wheel() -> None:
     assert {"migrations", "services", "contracts"} <= set(project["tool"]["uv"]["build-backend"]["module-name"])
 
 
-def test_a_program_that_is_missing_is_one_line_with_the_remedy() -> None:
-    with pytest.raises(pytest.fail.Exception) as said, plugin._or_say_what_is_missing():
-        raise ProgramMissing("RabbitMQ", "rabbitmq-server")
-    assert str(said.value).startswith("RabbitMQ is not installed; ")
-    assert "or name services with DOORDARSHAN_POSTGRES_URL" in str(said.value)
+HIDES_RABBITMQ = """
+from services.cli.stack import programs
+programs._RABBITMQ_HOMES = ()
+"""
+ASKS_FOR_A_BROKER = """
+async def test_one(broker):
+    raise AssertionError("it has one")
+"""
+
+
+def test_a_program_that_is_missing_is_one_line_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "hides_rabbitmq.py").write_text(HIDES_RABBITMQ)
+    (tmp_path / "test_one.py").write_text(ASKS_FOR_A_BROKER)
+    (tmp_path / "pytest.ini").write_text((EXAMPLE / "pytest.ini").read_text())
+    options = ("-p", "no:cacheprovider", "-p", "services.testing.plugin", "-p", "hides_rabbitmq")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("DOORDARSHAN_")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "RabbitMQ is not installed; " in ended.stdout
+    assert "or name services with DOORDARSHAN_POSTGRES_URL" in ended.stdout
+    assert "Traceback" not in ended.stdout
+    assert "programs.py" not in ended.stdout
 
 
 async def test_a_test_in_another_event_loop_is_told_which_setting_is_missing() -> None:
