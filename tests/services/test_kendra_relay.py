@@ -133,7 +133,9 @@ async def test_an_ended_meetings_stream_expires_and_begins_to_stay_when_the_meet
 async def test_events_removed_by_retention_do_not_stop_the_relay(stage: Stage) -> None:
     await append(stage, 5)
     await stage.relayed("standup")
-    await stage.rows.execute("select keep_base($1, 'standup', 0, 4, at, '{}') from events where meeting = 'standup' and sequence = 4", TENANT)
+    await stage.rows.execute(
+        "select keep_base($1, 'standup', 0, 4, at, '{}') from events where meeting = 'standup' and sequence = 4", TENANT
+    )
     await forget(stage)
     await append(stage)
     await stage.relayed("standup")
