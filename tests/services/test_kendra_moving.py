@@ -125,7 +125,7 @@ async def test_two_kendras_move_fifty_meetings_once_each(stage: Stage) -> None:
         await stage.server(name)
     writers = [asyncio.create_task(writing_on(first, name)) for name in names[::5]]
     await killed(first)
-    await eventually(lambda: carried(stage, number=50), within=10)
+    await eventually(lambda: carried(stage, number=50), within=30)
     for written in await asyncio.gather(*writers):
         assert written, "it was fenced before it was dead"
     assert await exact(stage)
@@ -164,13 +164,13 @@ async def test_a_burst_fits_exactly_and_joins_are_answered_meanwhile(stage: Stag
             assert seat.seat
 
     joins = asyncio.create_task(joining())
-    await eventually(lambda: carried(stage, number=181), within=20)
+    await eventually(lambda: carried(stage, number=181), within=30)
     took = elapsed(began) - LEASE
     await eventually(lambda: unplaced(stage, 20), within=10)
     joins.cancel()
     print(f"180 of 200 moved in {took:.2f} s, the slowest of {len(waited)} joins meanwhile took {max(waited):.2f} s")
     assert await exact(stage)
-    assert took < 15
+    assert took < 20
     assert waited
     assert max(waited) < 4
 
