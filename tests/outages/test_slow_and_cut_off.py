@@ -14,10 +14,11 @@ from tests.outages.network import Network, slowed, swallowed
 from tests.outages.traffic import traffic
 from tests.truth import settled
 
-DELAY, CALLERS, FOR = 0.2, 120, 6.0
+DELAY, CALLERS, FOR = 0.2, 72, 6.0
+"""Twelve callers a seat: eight commands of one may wait."""
 CUT_FOR = 7.0
 """Longer than any statement may take, and than a lease."""
-BACK_WITHIN = 2.0
+BACK_WITHIN = 4.0
 GROWTH = 48 * 2**20
 """What a process may grow by while it is asked too much, bytes: buffers of connections and of what is in hand."""
 
@@ -25,7 +26,7 @@ GROWTH = 48 * 2**20
 async def test_a_slow_database_makes_calls_fail_in_time_and_nothing_grow(linked: System, links: Network) -> None:
     caller = Caller(linked.url)
     crowd = Crowd(linked, caller)
-    await crowd.gather(meetings=3, seats=4, producers=5_000)
+    await crowd.gather(meetings=2, seats=3, producers=5_000)
     before = {name: psutil.Process(linked.pid(name)).memory_info().rss for name in LINKED}
     asked: dict[str, Order] = {}
     answers: dict[str, Answer] = {}
