@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.cli.stack.private import AMQP_URL
 
-_SECONDS = 90
+_SECONDS = 110
 
 
 @dataclass

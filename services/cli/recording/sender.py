@@ -41,6 +41,7 @@ class Sender:
 
     def __init__(self, url: str, name: str) -> None:
         self._bus = Bus(url, "tool", name)
+        self._boots: dict[MediaServerId, BootId] = {}
 
     async def start(self) -> None:
         """Connect. Raises CannotRun."""
@@ -95,5 +96,7 @@ class Sender:
         """Return the queue of the media server where a meeting lives; None while it lives nowhere."""
         found = await self.meeting(key)
         where = found.body.get("mediaServerId") if found is not None and isinstance(found.body, dict) else None
-        boot = (await self.servers()).get(MediaServerId(str(where)))
-        return None if boot is None else media_queue(MediaServerId(str(where)), boot)
+        server = MediaServerId(str(where))
+        if server not in self._boots:
+            self._boots = await self.servers()
+        return media_queue(server, self._boots[server]) if server in self._boots else None
