@@ -173,10 +173,9 @@ def _rejected(server: Server, request: Request, now: datetime) -> Rejection | No
 
 def _unwanted(server: Server, request: Request, rules: Override) -> Rejection | None:
     """Return why the policy does not want a meeting on a server that could take it."""
-    used = utilization(server, request.policy)
     if rules.avoid:
         return Rejection(Unfit.AVOIDED, "the policy avoids it")
-    if rules.limit is not None and used > rules.limit:
+    if rules.limit is not None and (used := utilization(server, request.policy)) > rules.limit:
         return Rejection(Unfit.BUSY, f"busy: {used:.3f} of at most {rules.limit:g} is used")
     return None
 

@@ -21,6 +21,7 @@ A policy never gives out more than a server's stated capacity, for the database 
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -84,16 +85,20 @@ class Policy(_Part):
 
     def of(self, server: MediaServerId) -> Override:
         """Return what holds for one server, with nothing left open but a limit that there is not."""
-        own = self.servers.get(server, _NOTHING)
-        return Override(
-            capacity_factor=self.capacity_factor if own.capacity_factor is None else own.capacity_factor,
-            headroom=self.headroom if own.headroom is None else own.headroom,
-            limit=self.limit if own.limit is None else own.limit,
-            avoid=own.avoid,
-        )
+        return self._by_server.get(server, self._others)
+
+    @cached_property
+    def _others(self) -> Override:
+        return Override(capacity_factor=self.capacity_factor, headroom=self.headroom, limit=self.limit)
+
+    @cached_property
+    def _by_server(self) -> Mapping[MediaServerId, Override]:
+        return {
+            server: self._others.model_copy(update=own.model_dump(exclude_none=True))
+            for server, own in self.servers.items()
+        }
 
 
-_NOTHING = Override()
 DEFAULT = Policy()
 
 
