@@ -81,7 +81,7 @@ class Emptying:
         self._left = own.meetings
         self._most = max(own.meetings, self._most or 0)
         if not own.draining:
-            raise CannotRun(f"somebody ended the drain; {_meetings(own.meetings)} stay on {self._server}")
+            raise CannotRun(f"somebody ended the drain, with {_meetings(own.meetings)} on {self._server}")
         if own.meetings == own.leaving == 0:
             self._screen.say(f"{self._server} is empty and gets no new meetings")
             return True
@@ -90,7 +90,7 @@ class Emptying:
         late = self._clock() - self._until
         if own.meetings and late > _ROUNDS:
             why = nobody or "others have room, but did not take them yet"
-            left = f"{_meetings(own.meetings)} are left on {self._server}"
+            left = f"{_meetings(own.meetings)} could not leave {self._server}"
             raise CannotRun(f"the deadline passed and {left}: {why}. It goes on being drained")
         if late > _LEAVING:
             raise CannotRun(f"the deadline passed and {own.leaving} old routers on {self._server} do not end")
