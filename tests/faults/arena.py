@@ -21,14 +21,19 @@ class Arena:
     def __init__(self, system: System, place: Path) -> None:
         self.system = system
         self.victims = {kind: Victim(system, name, place) for kind, name in NAMES.items()}
+        self._stages: list[Stage] = []
         self.http = httpx.AsyncClient(base_url=system.url, timeout=10.0)
 
     def stage(self) -> Stage:
         """Return a meeting that is not there yet."""
-        return Stage(self.system, self.http)
+        self._stages.append(Stage(self.system, self.http))
+        return self._stages[-1]
 
     async def close(self) -> None:
-        """Let the spares go."""
+        """Let the spares go, and who still reads."""
+        for stage in self._stages:
+            if stage.reader is not None:
+                await stage.reader.close()
         for victim in self.victims.values():
             await victim.send_spare_home()
         await self.http.aclose()

@@ -29,6 +29,7 @@ class Reader:
         self.told: list[Told] = []
         self.over = False
         """Whether it came back after the meeting's end: then there is nothing to follow, and that says it."""
+        self._follows = asyncio.Event()
         self._task = asyncio.create_task(self._follow(), name=f"reader of {meeting}")
 
     async def close(self) -> None:
@@ -37,10 +38,10 @@ class Reader:
         with suppress(asyncio.CancelledError):
             await self._task
 
-    @property
-    def last(self) -> int:
-        """The last id that was seen."""
-        return self._seen
+    async def follows(self, within: float = 5.0) -> None:
+        """Wait until the stream is open. Raises TimeoutError."""
+        async with asyncio.timeout(within):
+            await self._follows.wait()
 
     def differs(self, log: list[Entry], whose: str) -> str:
         """Say how what was read differs from the log as it is for a participant; empty when it does not.
@@ -78,6 +79,7 @@ class Reader:
             if not answer.is_success:
                 self.over = answer.status_code == 404 and bool(self._seen)
                 return
+            self._follows.set()
             fields: dict[str, str] = {}
             async for line in answer.aiter_lines():
                 if line:

@@ -114,12 +114,14 @@ class Stage:
         await self.with_producer()
         self.ids["consumer"] = (await self.do(self.consuming()))["id"]
 
-    def read(self, whose: str) -> None:
-        """Begin to read the events, as a participant from its own join on, as nobody (an admin) from the first."""
+    async def read(self, whose: str) -> Reader:
+        """Follow the events, as a participant from its own join on, as nobody (an admin) from the first."""
         self.reads_as = whose
         token = self.tokens.get(whose) or self.admin()
         after = claims(token)["seat"] if whose else 0
         self.reader = Reader(self.http, self.meeting, token, after)
+        await self.reader.follows()
+        return self.reader
 
     async def close(self) -> None:
         """End the meeting, if it runs."""

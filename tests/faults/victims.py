@@ -65,7 +65,7 @@ class Victim:
             self.disarm()
         assert status == -signal.SIGKILL, f"{self.name} ended with {status}:\n{self._system.log(self.name)}"
         wanted = armed_for.partition(":")[0]
-        last = self.passes[-1]
+        last = (self.passes or ["nowhere"])[-1]
         assert last == wanted or last.partition(BLANK)[0] == wanted, f"{self.name} died at {last}, not at {armed_for}"
 
     async def at_rest(self) -> None:
