@@ -26,10 +26,7 @@ REASONS: dict[str, ClosedBecause] = {
 
 
 class Closings:
-    """`write_soon` puts a line's debts into that line; `told` is called once a meeting's log has new events.
-
-    `left` looks at a room that may have lost its last transport.
-    """
+    """`write_soon` puts a line's debts into that line; `told` is called once a meeting's log has new events."""
 
     def __init__(
         self,
@@ -38,13 +35,11 @@ class Closings:
         *,
         write_soon: Callable[[Key], None],
         told: Callable[[Allocated], None],
-        left: Callable[[Room], None],
     ) -> None:
         self._registry = registry
         self._store = store
         self._write_soon = write_soon
         self._told = told
-        self._left = left
 
     def watch(self, room: Room, transport: LiveTransport) -> None:
         """Take note when the transport closes by itself."""
@@ -85,4 +80,3 @@ class Closings:
         del room.unwritten[: len(closings)]
         if told:
             self._told(of)
-        self._left(room)

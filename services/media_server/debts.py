@@ -15,7 +15,6 @@ from services.media_server.closing import Closings
 from services.media_server.lines import Key, Lines
 from services.media_server.recording import Recorder
 from services.media_server.registry import Registry
-from services.media_server.room import Room
 from services.media_server.store import Allocated, Store
 
 EACH = 0.2
@@ -24,7 +23,7 @@ log = structlog.stdlib.get_logger("media server")
 
 
 class Debts:
-    """`told` is called once a meeting's log has events that no command asked for, `left` when a room may have nothing left."""
+    """`told` is called once a meeting's log has events that no command asked for."""
 
     def __init__(
         self,
@@ -33,11 +32,10 @@ class Debts:
         lines: Lines,
         *,
         told: Callable[[Allocated], None],
-        left: Callable[[Room], None],
     ) -> None:
         self._lines = lines
         self.recorder = Recorder(store)
-        self.closings = Closings(registry, store, write_soon=self.pay_soon, told=told, left=left)
+        self.closings = Closings(registry, store, write_soon=self.pay_soon, told=told)
 
     async def pay(self, key: Key) -> None:
         """Bring memory and rows of one meeting together; its line's turn must be ours. Raises Unavailable."""

@@ -11,7 +11,6 @@ import structlog
 
 from services.media_server.lines import Key
 from services.media_server.registry import Registry
-from services.media_server.room import Room
 from services.media_server.store import Allocated, Unwanted
 
 log = structlog.stdlib.get_logger("media server")
@@ -26,7 +25,7 @@ class Leaving:
         self._timers: dict[Key, asyncio.TimerHandle] = {}
 
     def unwanted(self, one: Unwanted) -> None:
-        """Close an allocation that its meeting does not want any more, or let it leave for as long as it is kept."""
+        """Close an allocation that its meeting does not want any more, or let it leave for as long as it is kept and used."""
         room = self._registry.rooms.get((one.of.tenant, one.of.meeting))
         if one.keeps <= 0 or room is None or room.epoch != one.of.epoch:
             self._ended(one.of)
@@ -38,11 +37,7 @@ class Leaving:
             room.leaving = True
         self._end_timer(room.key)
         self._timers[room.key] = asyncio.get_running_loop().call_later(one.keeps, self._ended, one.of)
-        self.looked_at(room)
-
-    def looked_at(self, room: Room) -> None:
-        """End a room that is leaving and has nothing left to forward."""
-        if room.leaving and not room.transports:
+        if not room.transports:
             self._ended(room.of)
 
     def stop(self) -> None:

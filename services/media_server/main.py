@@ -67,7 +67,7 @@ class MediaServer:
         self._boots = Boots(self._database)
         registry, store, holds = Registry(), Store(self._database), Lease(settings.lease, settings.unheard)
         self._leaving = Leaving(registry, self._close_allocation)
-        self._debts = Debts(registry, store, self._lines, told=self._telling.relay, left=self._leaving.looked_at)
+        self._debts = Debts(registry, store, self._lines, told=self._telling.relay)
         self.world = World(
             server=settings.name,
             boot=self.boot,
