@@ -77,3 +77,6 @@ async def own_services(session: Session) -> AsyncIterator[OwnServices]:
         finally:
             await services.stop()
             run.release()
+            postgres = services.services.postgres
+            if postgres is not None and postgres.elsewhere is not None:
+                shutil.rmtree(postgres.elsewhere.parent, ignore_errors=True)
