@@ -120,7 +120,9 @@ async def test_pictures_come_back_after_the_media_server_was_killed(trio: Call) 
         assert await stand_still(trio, "killed media server", at_least=1) <= 10
         await all_see_each_other(trio)
     assert await place_of(trio) == (next(one for one in trio.system.servers if one != server), epoch + 1)
-    assert not await trio.pages[0].text("#banner")
+    for page in trio.pages:
+        assert not await page.text("#banner")
+        assert await page.evaluate("() => document.querySelectorAll('.still').length") == 0
     await trio.system.start(server)
 
 

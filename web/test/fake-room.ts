@@ -37,7 +37,7 @@ export interface FakeRoom {
 
 const NAMES: (keyof RoomEvents)[] = [
   "participantJoined", "participantLeft", "producerOpened", "producerClosed", "producerPaused", "producerResumed",
-  "trackAdded", "trackRemoved", "publicationClosed", "meetingMoved", "error", "ended", "replaced", "removed",
+  "trackAdded", "trackRemoved", "trackLost", "publicationClosed", "meetingMoved", "error", "ended", "replaced", "removed",
 ];
 
 export function fakeDevice(): types.Device {

@@ -55,11 +55,21 @@ describe("a meeting that moved because its server died", () => {
     const successor = gateway.produces("ada", "video");
     await until(() => [...gateway.consumers.values()].some(({ resumed }) => resumed));
     expect(told).not.toContain(`trackRemoved ${producer}`);
-    expect(receiving(transports).map(({ closed }) => closed)).toEqual([false, false]);
+    expect(told).toContain(`trackLost ${producer}`);
+    expect(receiving(transports).map(({ closed }) => closed)).toEqual([true, false]);
     media.flows = true;
     await until(() => told.includes(`trackAdded ${successor}`));
     expect(told.slice(-2)).toEqual([`trackRemoved ${producer}`, `trackAdded ${successor}`]);
-    await until(() => receiving(transports)[0]?.closed === true);
+  });
+
+  test("says that a picture is lost while it can still be kept", async () => {
+    const { gateway, room, producer } = await inCall();
+    const states: string[] = [];
+    room.on("trackLost", ({ track }) => states.push(track.readyState));
+    gateway.moves();
+    await until(() => states.length > 0);
+    expect(states).toEqual(["live"]);
+    expect(producer).toBeDefined();
   });
 
   test("gives up a picture whose successor does not come", async () => {
@@ -152,6 +162,7 @@ describe("a meeting that moved while its old server goes on", () => {
     await vi.advanceTimersByTimeAsync(5_000);
     expect(transports.map(({ closed }) => closed)).toEqual([true, true, false, false]);
     expect(states).toEqual([]);
+    expect(told.filter((line) => line.startsWith("trackLost"))).toEqual([]);
   });
 
   test("is left in order also by who hears of it from a refused order first", async () => {

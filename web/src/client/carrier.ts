@@ -1,8 +1,8 @@
 /**
  * One direction's WebRTC transport, kept alive. Its cargo (publications, subscriptions) says what should be on it; the carrier
  * makes the transport, has the cargo loaded whenever something changed, and starts anew when the transport or the meeting's
- * server is gone. Passes never overlap, so nothing here is told twice. A transport that is still of use (its server goes on for a
- * while, or its last pictures are shown) is closed when its successor has taken over.
+ * server is gone. Passes never overlap, so nothing here is told twice. A transport whose server goes on for a while is closed
+ * when its successor has taken over; any other at once: dead ones that were kept beside their successors slowed those down.
  */
 
 import { asProblem, Problem } from "./problem";
@@ -13,12 +13,10 @@ import type { types } from "mediasoup-client";
 
 export interface Cargo {
   readonly direction: Direction;
-  /** A lost transport is of use until `relieved`: closing it would turn the last pictures black. */
-  readonly lingers: boolean;
   /** Make what is on `transport` equal to what is wanted; called again after each change, so it must be repeatable. `signal`: give up. */
   load: (transport: types.Transport, signal: AbortSignal) => Promise<void>;
-  /** The transport is given up, with all that was on it; it may go on for a while. */
-  lost: () => void;
+  /** The transport is given up, with all that was on it. Unless it `goesOn` for a while it is closed after this. */
+  lost: (goesOn: boolean) => void;
   /** Resolves when what was on the transport before the one that is loaded is not needed any more. */
   relieved: () => Promise<void>;
 }
@@ -42,9 +40,8 @@ const LONGEST_OVERLAP_MS = 10_000;
 
 export class Carrier {
   #transport: types.Transport | undefined;
-  /** They go on, or are looked at, until `#transport` has taken over. */
+  /** They go on until `#transport` has taken over. */
   readonly #leaving = new Set<types.Transport>();
-  readonly #worked = new WeakSet<types.Transport>();
   #dirty = false;
   #running = false;
   /** Ends whatever is under way for a transport that is given up. */
@@ -169,10 +166,7 @@ export class Carrier {
 
   #stateChanged(transport: types.Transport, state: types.ConnectionState): void {
     if (transport !== this.#transport) return;
-    if (state === "connected") {
-      this.#fruitless = 0;
-      this.#worked.add(transport);
-    }
+    if (state === "connected") this.#fruitless = 0;
     if (state === "disconnected") void this.#askAfter(transport);
     if (state === "failed" || state === "closed") {
       this.#fruitless += 1;
@@ -225,10 +219,10 @@ export class Carrier {
     this.#transport = undefined;
     if (!transport) return;
     const goesOn = keep && transport.connectionState === "connected";
-    if (goesOn || (this.cargo.lingers && this.#worked.has(transport))) this.#leaving.add(transport);
-    else transport.close();
-    if (!goesOn) this.#lost = true;
-    this.cargo.lost();
+    this.cargo.lost(goesOn);
+    if (goesOn) return void this.#leaving.add(transport);
+    this.#lost = true;
+    transport.close();
   }
 
   #closeLeaving(): void {

@@ -1,8 +1,8 @@
 /**
  * What this participant receives: the producers that are wanted, and the consumers that carry them.
  *
- * A track that is lost on the way is not removed at once: it stays (its last picture stands still, or runs on where the old
- * server still forwards) until its successor's first frame is here. Then, in one turn, the old one is removed and the new one added.
+ * A track that is lost on the way is not removed at once: it stays (and runs on where the old server still forwards) until its
+ * successor's first frame is here. Then, in one turn, the old one is removed and the new one added.
  */
 
 import type { Cargo } from "./carrier";
@@ -30,6 +30,8 @@ interface Entry {
 export interface ReceiverEvents {
   onAdded: (subscription: Subscription) => void;
   onRemoved: (subscription: Subscription) => void;
+  /** Nothing comes any more, for a while; told before the track ends. */
+  onLost: (subscription: Subscription) => void;
   /** This producer cannot be received here (its codec, mostly). */
   onRefused: (producer: ProducerView, problem: Problem) => void;
 }
@@ -39,7 +41,6 @@ const AT_ONCE = 4;
 
 export class Receiver implements Cargo {
   readonly direction = "recv";
-  readonly lingers = true;
   readonly #entries = new Map<string, Entry>();
   readonly #unwanted = new Set<string>();
   readonly #passing: Successions<Subscription>;
@@ -92,9 +93,10 @@ export class Receiver implements Cargo {
     }
   }
 
-  lost(): void {
+  lost(goesOn: boolean): void {
     this.#unwanted.clear();
     for (const entry of this.#entries.values()) this.#giveUp(entry);
+    if (!goesOn) for (const subscription of this.#passing.things()) this.events.onLost(subscription);
   }
 
   relieved(): Promise<void> {
@@ -103,7 +105,7 @@ export class Receiver implements Cargo {
 
   /** The room is over: nothing takes anything's place any more. */
   close(): void {
-    this.lost();
+    this.lost(false);
     this.#passing.end(() => true);
   }
 

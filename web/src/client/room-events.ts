@@ -19,6 +19,8 @@ export interface RoomEvents {
   producerResumed: ProducerView;
   trackAdded: Subscription;
   trackRemoved: Subscription;
+  /** Nothing comes on it until its successor is added (or it is removed); told while its last picture can still be kept. */
+  trackLost: Subscription;
   /** An own publication was closed by the server, or could not be made anew. */
   publicationClosed: Publication;
   connection: Connection;

@@ -51,6 +51,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#receiver = new Receiver(seat, device, () => this.#carriers.recv.changed(), {
       onAdded: (subscription) => this.emit("trackAdded", subscription),
       onRemoved: (subscription) => this.emit("trackRemoved", subscription),
+      onLost: (subscription) => this.emit("trackLost", subscription),
       onRefused: (_producer, problem) => this.emit("error", problem),
     });
     const carrier: CarrierOptions = {

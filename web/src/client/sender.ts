@@ -51,7 +51,6 @@ const OVERLAP_MS = 4_000;
 
 export class Sender implements Cargo {
   readonly direction = "send";
-  readonly lingers = false;
   readonly #entries = new Map<Publication, Entry>();
   #producing: Entry | undefined;
   #listening: types.Transport | undefined;

@@ -59,6 +59,11 @@ export class Successions<Thing> {
     for (const kept of this.#kept) if (kept.successor === id) kept.successor = undefined;
   }
 
+  /** Return what waits. */
+  things(): Thing[] {
+    return [...this.#kept].map(({ thing }) => thing);
+  }
+
   finish(passing: Passing<Thing>): void {
     this.end((_, one) => one === passing);
   }

@@ -6,6 +6,7 @@ export class Tile {
   readonly element: HTMLElement;
   readonly #video: HTMLVideoElement;
   readonly #stream = new MediaStream();
+  readonly #still = document.createElement("canvas");
 
   /** `own` is the visitor's: mirrored, and silent here. */
   constructor(
@@ -36,6 +37,7 @@ export class Tile {
   /** Play the track; `onBlocked` is called when the browser wants a click first. */
   add(track: MediaStreamTrack, onBlocked: () => void): void {
     this.#stream.addTrack(track);
+    if (track.kind === "video") this.#thaw();
     this.#video.play().catch((error: unknown) => {
       if (error instanceof DOMException && error.name === "NotAllowedError") onBlocked();
     });
@@ -43,6 +45,21 @@ export class Tile {
 
   remove(track: MediaStreamTrack): void {
     this.#stream.removeTrack(track);
+  }
+
+  /** Keep the picture of this moment until another one is shown: a track that ends leaves a black one. */
+  freeze(): void {
+    const { videoWidth, videoHeight } = this.#video;
+    if (!videoWidth || this.#still.isConnected) return;
+    Object.assign(this.#still, { className: "still", width: videoWidth, height: videoHeight });
+    this.#still.getContext("2d")?.drawImage(this.#video, 0, 0);
+    this.#video.after(this.#still);
+  }
+
+  #thaw(): void {
+    const gone = (): void => this.#still.remove();
+    if ("requestVideoFrameCallback" in this.#video) this.#video.requestVideoFrameCallback(gone);
+    else gone();
   }
 
   setMuted(muted: boolean): void {

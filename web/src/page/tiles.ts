@@ -24,6 +24,7 @@ export class Tiles {
     room.on("participantLeft", (participant) => this.#left(participant));
     room.on("trackAdded", (subscription) => this.#added(subscription));
     room.on("trackRemoved", (subscription) => this.#removed(subscription));
+    room.on("trackLost", ({ producer }) => producer.kind === "video" && this.#seen.get(producer.participantId)?.tile.freeze());
     for (const name of ["producerPaused", "producerResumed", "producerClosed"] as const) {
       room.on(name, ({ participantId }) => this.#refresh(participantId));
     }
