@@ -16,7 +16,7 @@ class Told:
     def __init__(self) -> None:
         self.notices: list[SeatsSeen] = []
 
-    async def tell(self, queue: str, notice: SeatsSeen, *_: object) -> None:
+    async def tell(self, _queue: str, notice: SeatsSeen, *_: object) -> None:
         self.notices.append(notice)
 
 
