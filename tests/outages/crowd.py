@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -65,8 +66,10 @@ class Crowd:
 
     def produce(self, seat: Seat) -> Order:
         """Return the order for one more producer of somebody."""
-        body = {"transportId": seat.transport, "kind": "audio", "rtpParameters": opus(next(self._ssrc))}
-        return Order(f"/v1/meetings/{seat.meeting}/participants/{seat.name}/producers", seat.token, body)
+        key = uuid4().hex
+        parameters = opus(next(self._ssrc))
+        body = {"transportId": seat.transport, "kind": "audio", "rtpParameters": parameters, "appData": {"key": key}}
+        return Order(f"/v1/meetings/{seat.meeting}/participants/{seat.name}/producers", seat.token, body, key=key)
 
     def orders(self, number: int) -> list[Order]:
         """Return orders for so many producers, of everybody in turn."""
@@ -87,16 +90,20 @@ class Crowd:
         return head
 
     async def agree(self, made: list[Answer], orders: list[Order]) -> None:
-        """Assert that each order made one producer: one answer, one row, one event."""
-        ids = [str(answer.body["id"]) for answer in made]
-        assert len(set(ids)) == len(orders)
-        rows = await self._system.postgres.fetch("select id from producers where id = any($1)", ids)
-        assert {row["id"] for row in rows} == set(ids)
+        """Assert that each order made one producer: one answer, one row, one event; and that no key of any order made two."""
+        ids, keys = sorted(str(answer.body["id"]) for answer in made), {order.key for order in orders}
+        assert len(set(ids)) == len(ids) == len(keys)
+        rows = await self._system.postgres.fetch(
+            "select id, app_data ->> 'key' as key from producers where meeting = any($1)", self.meetings
+        )
         told = await self._system.postgres.fetch(
-            "select body ->> 'producerId' as id from events where type = 'ProducerCreated' and meeting = any($1)",
+            "select body ->> 'producerId' as id, body -> 'appData' ->> 'key' as key from events"
+            " where type = 'ProducerCreated' and meeting = any($1)",
             self.meetings,
         )
-        assert sorted(row["id"] for row in told if row["id"] in set(ids)) == sorted(ids)
+        for found in (rows, told):
+            assert max(Counter(row["key"] for row in found).values()) == 1
+            assert sorted(row["id"] for row in found if row["key"] in keys) == ids
 
     async def go(self) -> None:
         """End the meetings."""
