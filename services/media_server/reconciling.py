@@ -113,7 +113,9 @@ class Reconciler:
     async def _suspects(self) -> list[Allocated]:
         """Return the meetings that look wrong, for what a glance is worth: commands are under way."""
         wishes = {wish.of: wish for wish in await self._in.looking.allocations()}
-        every = list({**wishes, **{room.of: None for room in self._in.registry.rooms.values()}})
+        registry = self._in.registry
+        lost = [Allocated(one.tenant, one.meeting_id, one.epoch) for one in registry.lost.values()]
+        every = list(dict.fromkeys([*wishes, *(room.of for room in registry.rooms.values()), *lost]))
         suspects = []
         for first in range(0, len(every), AT_ONCE):
             some = every[first : first + AT_ONCE]
@@ -124,7 +126,7 @@ class Reconciler:
     def _looks_wrong(self, written: Written, of: Allocated) -> bool:
         room = self._room(of)
         kept = None if room is None else look(room)
-        if of_meeting(kept, written, lost=self._lost(of)):
+        if of_meeting(kept, written, lost=self._lost(of)) or self._settled(of, written):
             return True
         return kept is not None and any(of_objects(kept, written))
 
@@ -138,6 +140,9 @@ class Reconciler:
         written = wish.with_rows((await self._in.looking.objects([of]))[of])
         room = self._room(of)
         kept = None if room is None else look(room)
+        if self._settled(of, written):
+            self._in.registry.close((of.tenant, of.meeting), below=of.epoch + 1)
+            return []
         finding = of_meeting(kept, written, lost=self._lost(of))
         if finding is not None:
             if finding.drift is Drift.ROUTER_NOT_WANTED and patient:
@@ -153,6 +158,10 @@ class Reconciler:
             _log(finding, of)
         await self._in.repairs.objects(room, findings)
         return findings
+
+    def _settled(self, of: Allocated, written: Written) -> bool:
+        """Say whether a router is told of as lost that nobody misses any more, and that has no allocation to be cleaned."""
+        return self._lost(of) and not written.wanted and written.router is None
 
     def _room(self, of: Allocated) -> Room | None:
         room = self._in.registry.rooms.get((of.tenant, of.meeting))

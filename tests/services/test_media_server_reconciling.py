@@ -73,6 +73,20 @@ async def test_it_is_found_counted_repaired_and_told(stage: Stage, server: Media
     await over(on)
 
 
+async def test_a_lost_router_without_a_row_is_told_of_until_its_meeting_moved(
+    stage: Stage, server: MediaServer
+) -> None:
+    on = await scene(stage, server)
+    await INJECTIONS[Drift.ROUTER_WITHOUT_ROW](on, 0)
+    assert await server.reconciler.sweep()
+    assert await server.reconciler.sweep() == []
+    assert server.world.registry.lost
+    await on.meeting.wants(None)
+    assert await server.reconciler.sweep() == []
+    assert not server.world.registry.lost
+    await over(on)
+
+
 injected = st.lists(st.tuples(st.sampled_from(list(Drift)), st.integers(0, 7)), min_size=1, max_size=6)
 
 
@@ -130,7 +144,8 @@ async def test_commands_closings_and_moves_are_no_drift_even_while_backends_die(
     """Sweeps run all the while; a sweep that cannot end is begun again, and none may find anything."""
     meetings = [await stage.meeting(server) for _ in range(6)]
     people = [Person(meeting, f"person-{n}", 10 + n, 7 * n + m) for m, meeting in enumerate(meetings) for n in range(3)]
-    acting = asyncio.gather(*(person.act(30) for person in people), coming_and_going(stage, server))
+    coming = asyncio.create_task(coming_and_going(stage, server))
+    acting = asyncio.gather(coming, *(person.act(20) for person in people))
     found: list[Finding] = []
     sweeps = 0
     while not acting.done():
@@ -139,7 +154,7 @@ async def test_commands_closings_and_moves_are_no_drift_even_while_backends_die(
             sweeps += 1
         except KendraError:
             continue
-        if sweeps % 4 == 0:
+        if coming.done() and sweeps % 3 == 0:
             await stage.backends.fetch(KILL_ONE)
     await acting
     assert found == []
@@ -149,8 +164,8 @@ async def test_commands_closings_and_moves_are_no_drift_even_while_backends_die(
 
 
 async def coming_and_going(stage: Stage, server: MediaServer) -> None:
-    """Make, move and end meetings meanwhile."""
-    for _ in range(15):
+    """Make meetings and move them away meanwhile."""
+    for _ in range(8):
         meeting = await stage.meeting(server)
         transport = await meeting.transport("send")
         await meeting.produce(transport.id)
