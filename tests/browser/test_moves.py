@@ -114,16 +114,18 @@ async def forget(call: Call) -> None:
 
 async def test_pictures_come_back_after_the_media_server_was_killed(trio: Call) -> None:
     server, epoch = await place_of(trio)
-    async with nobody_comes_or_goes(trio):
-        await forget(trio)
-        await trio.system.kill(server)
-        assert await stand_still(trio, "killed media server", at_least=1) <= 10
-        await all_see_each_other(trio)
-    assert await place_of(trio) == (next(one for one in trio.system.servers if one != server), epoch + 1)
-    for page in trio.pages:
-        assert not await page.text("#banner")
-        assert await page.evaluate("() => document.querySelectorAll('.still').length") == 0
-    await trio.system.start(server)
+    try:
+        async with nobody_comes_or_goes(trio):
+            await forget(trio)
+            await trio.system.kill(server)
+            assert await stand_still(trio, "killed media server", at_least=1) <= 10
+            await all_see_each_other(trio)
+        assert await place_of(trio) == (next(one for one in trio.system.servers if one != server), epoch + 1)
+        for page in trio.pages:
+            assert not await page.text("#banner")
+            assert await page.evaluate("() => document.querySelectorAll('.still').length") == 0
+    finally:
+        await trio.system.start(server)
 
 
 async def test_pictures_hardly_stop_when_the_media_server_is_drained(trio: Call) -> None:
