@@ -12,7 +12,7 @@ from services.cli.stack.system import Process
 
 def no_fence() -> None:
     """A media server that does not mind losing its lease, and closes nothing that moved away."""
-    from services.media_server.main import MediaServer
+    from services.media_server.leaving import Leaving
     from services.media_server.reporting import Reporting
     from services.media_server.store import NotRegistered
 
@@ -25,7 +25,8 @@ def no_fence() -> None:
             self._lease.renewed(time.monotonic())
 
     Reporting.renew = careless  # type: ignore[method-assign]
-    MediaServer._close_unwanted = lambda *_: None  # type: ignore[method-assign]
+    assert Leaving.unwanted
+    Leaving.unwanted = lambda *_: None  # type: ignore[method-assign]
 
 
 def forgetful_relay() -> None:
