@@ -21,7 +21,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     ("check", "services.cli.check:check", "Prove a deployment: two headless participants exchange media.", OPERATE),
     ("history", "services.cli.history.command:history", "Show a meeting as it was at an instant.", OPERATE),
     ("explain", "services.cli.explain:explain", "Show why meetings live where they do, or would elsewhere.", OPERATE),
-    ("drain", "services.cli.drain:drain", "Place no new meeting on a media server.", OPERATE),
+    ("drain", "services.cli.drain:drain", "Empty a media server: its meetings move away.", OPERATE),
     ("undrain", "services.cli.drain:undrain", "Place meetings on a media server again.", OPERATE),
     ("record", "services.cli.recording.record:record", "Write down what passes over the bus.", OPERATE),
     ("replay", "services.cli.recording.replay:replay", "Send recorded commands elsewhere; show what differs.", OPERATE),
