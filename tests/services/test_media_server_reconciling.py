@@ -149,6 +149,7 @@ async def test_commands_closings_and_moves_are_no_drift_even_while_backends_die(
     found: list[Finding] = []
     sweeps = 0
     while not acting.done():
+        await asyncio.wait([acting], timeout=0.02)
         try:
             found += await server.reconciler.sweep()
             sweeps += 1
