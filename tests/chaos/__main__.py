@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import secrets
 import sys
 
@@ -20,6 +21,8 @@ def main() -> None:
     parser.add_argument("--fault", action="append", choices=sorted(FAULTS), help="only this kind; may be given again")
     given = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
+    for noisy in ("asyncpg", "aiormq", "aio_pika"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)  # our own look at services that are away
     console = Console()
     console.print(f"seed {seed}, {given.seconds:.0f} s", highlight=False)
     tell = lambda line: console.print(line, highlight=False, soft_wrap=True)  # noqa: E731

@@ -115,7 +115,7 @@ async def _judge(outcome: Outcome, cluster: Cluster, crowd: Crowd) -> None:
     outcome.wrong += history.sequences(log)
     for reader, events in crowd.read.items():
         outcome.wrong += history.read(reader, events, log)
-    outcome.wrong += await eventually_none(partial(queues, cluster), 5.0)
+    outcome.wrong += await eventually_none(partial(queues, cluster), 20.0)
 
 
 async def _weighed(before: dict[str, object], cluster: Cluster) -> list[str]:

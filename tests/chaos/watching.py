@@ -104,14 +104,16 @@ async def logs(cluster: Cluster) -> list[Logged]:
 
 
 async def queues(cluster: Cluster) -> list[str]:
-    """Return the shared queues that are not empty (I8)."""
+    """Return what is left in the shared queues (I8)."""
     wrong = []
     async with await aio_pika.connect(cluster.system.amqp_url) as connection:
         channel = await connection.channel()
         for name in ("kendra.commands", "dead"):
-            left = (await channel.declare_queue(name, passive=True)).declaration_result.message_count
-            if left:
-                wrong.append(f"I8: {left} messages are left in {name}")
+            queue = await channel.declare_queue(name, passive=True)
+            left = queue.declaration_result.message_count
+            message = await queue.get(fail=False) if left else None
+            if message is not None:
+                wrong.append(f"I8: {left} messages are left in {name}: {message.type} {dict(message.headers)}")
     return wrong
 
 
