@@ -35,6 +35,8 @@ log = structlog.stdlib.get_logger("kendra")
 
 _RETRY = 1.0
 _RECENT = 3.5
+_FINISHES = 4.0
+"""No command takes longer, seconds."""
 
 
 class Kendra:
@@ -83,16 +85,16 @@ class Kendra:
         log.info("serving", admin_port=self._admin.port)
 
     async def stop(self) -> None:
-        """Take no more commands, finish what runs, disconnect."""
-        await self._serving.stop(within=5.0)
+        """Take no more commands, finish what runs, disconnect; within 10 s whatever is away."""
+        await _within(6.0, self._serving.stop(within=_FINISHES), "finish what runs")
         for task in self._rounds:
             task.cancel()
-        await asyncio.gather(*self._rounds, return_exceptions=True)
-        await self._dead.stop()
-        await self._events.close()
-        await self._bus.stop()
-        await self._rows.close()
-        await self._admin.stop()
+        await asyncio.gather(
+            _within(1.5, asyncio.gather(*self._rounds, return_exceptions=True), "end the rounds"),
+            _within(1.5, self._events.close(), "leave Redis"),
+            *(_within(1.5, one.stop(), "leave the broker") for one in (self._dead, self._bus)),
+        )
+        await asyncio.gather(self._rows.close(), self._admin.stop())
 
     @property
     def admin_port(self) -> int:
@@ -125,6 +127,15 @@ async def _until_there(start: Callable[[], Awaitable[None]]) -> None:
         except (*LOST, OSError) as error:
             log.warning("the broker cannot be reached", error=str(error) or type(error).__name__)
             await asyncio.sleep(_RETRY)
+
+
+async def _within(seconds: float, work: Awaitable[object], what: str) -> None:
+    """Do something at a stop; when it takes longer, or fails in whatever way, give it up: the stop goes on."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except Exception as error:
+        log.warning("given up", what=what, error=str(error) or type(error).__name__)
 
 
 async def serve(settings: Settings, process: str) -> None:

@@ -18,6 +18,7 @@ from contracts.failure import Unavailable
 from services.cli.stack.ports import free_ports
 from services.testing.session import Broker, Cache, Database
 from tests.eventually import eventually
+from tests.services.bus_peers import Line
 from tests.services.kendra_peers import Stage, staged
 
 RUN = "from services.kendra.main import run; run()"
@@ -123,6 +124,25 @@ async def test_it_stops_cleanly_while_nothing_is_there(stage: Stage) -> None:
     }
     async with process(admin, {name: through(url, away) for name, url in addresses.items()}) as child:
         await eventually(lambda: is_status(admin, "/livez", 200), within=15)
+        child.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await child.wait() == 0
+
+
+async def test_its_stop_is_over_within_ten_seconds_although_nothing_answers_any_more(stage: Stage) -> None:
+    addresses = {
+        "POSTGRES_URL": stage.database.of["kendra"],
+        "AMQP_URL": stage.broker.of["kendra"],
+        "REDIS_URL": stage.cache.url,
+    }
+    lines = {name: Line(url) for name, url in addresses.items()}
+    (admin,) = free_ports(1)
+    async with AsyncExitStack() as laid:
+        near = {name: await laid.enter_async_context(line.laid()) for name, line in lines.items()}
+        child = await laid.enter_async_context(process(admin, near))
+        await eventually(lambda: is_status(admin, "/readyz", 200), within=25)
+        for line in lines.values():
+            line.stall()
         child.send_signal(signal.SIGTERM)
         async with asyncio.timeout(10):
             assert await child.wait() == 0
