@@ -13,7 +13,7 @@ from tests.chaos import history
 from tests.chaos.cluster import Cluster, running_cluster
 from tests.chaos.nemesis import FAULTS, Fault, order
 from tests.chaos.people import Crowd
-from tests.chaos.watching import Fences, at_rest, eventually_none, grown, logs, queues, watch_fences, weights
+from tests.chaos.watching import Fences, Weight, at_rest, eventually_none, grown, logs, queues, watch_fences, weights
 
 _REST = 25.0
 """How long after the last person left everything may take to be as it shall be, seconds."""
@@ -118,7 +118,7 @@ async def _judge(outcome: Outcome, cluster: Cluster, crowd: Crowd) -> None:
     outcome.wrong += await eventually_none(partial(queues, cluster), 20.0)
 
 
-async def _weighed(before: dict[str, object], cluster: Cluster) -> list[str]:
+async def _weighed(before: dict[str, Weight], cluster: Cluster) -> list[str]:
     return grown(before, weights(cluster))
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.cli.stack.process import Child
@@ -29,18 +29,19 @@ def no_fence() -> None:
     Leaving.unwanted = lambda *_: None  # type: ignore[method-assign]
 
 
-def forgetful_relay() -> None:
-    """A kendra that takes every fourth run of events for sent without sending it."""
+def leaky_relay() -> None:
+    """A kendra that leaves out the first event of each run of several, and sends the others all the same."""
     from services.kendra.events import Events
     from services.kendra.store.log import Run
 
-    append, runs = Events._append_run, [0]
+    append = Events._append_run
 
-    async def forgetful(self: Events, run: Run) -> int:
-        runs[0] += 1
-        return run.head if run.entries and runs[0] % 4 == 0 else await append(self, run)
+    async def leaky(self: Events, run: Run) -> int:
+        if len(run.entries) > 1:
+            run = replace(run, entries=run.entries[1:], base=run.entries[0].sequence)
+        return await append(self, run)
 
-    Events._append_run = forgetful  # type: ignore[method-assign]
+    Events._append_run = leaky  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Sabotaged(Process):
 
 WHAT: dict[str, tuple[str, Callable[[], None]]] = {
     "no-fence": ("media-server", no_fence),
-    "forgetful-relay": ("kendra", forgetful_relay),
+    "leaky-relay": ("kendra", leaky_relay),
 }
 """By name: the service it is done to, and what is done."""
 

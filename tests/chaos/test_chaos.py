@@ -30,7 +30,7 @@ async def test_chaos_sees_a_media_server_that_goes_on_after_its_meetings_moved()
 
 @pytest.mark.timeout(180)
 async def test_chaos_sees_a_relay_that_loses_events() -> None:
-    outcome = await run(3.0, SEED, kinds=["redis wiped"], routed=sabotaged("forgetful-relay"))
+    outcome = await run(3.0, SEED, kinds=["redis wiped"], routed=sabotaged("leaky-relay"))
     assert any("Redis lacks" in wrong for wrong in outcome.wrong), outcome.wrong
 
 
