@@ -188,5 +188,22 @@ async def test_it_sweeps_when_the_database_is_back(stage: Stage, server: MediaSe
     await over(on)
 
 
+async def test_it_sweeps_again_and_again_by_itself(
+    stage: Stage, server: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.reconciler, "_each", 0.2)
+    server.reconciler.soon()
+    for _ in range(2):
+        on = await scene(stage, server)
+        before = counted(Drift.ROUTER_DEAD)
+        await INJECTIONS[Drift.ROUTER_DEAD](on, 0)
+
+        async def swept(before: float = before) -> bool:
+            return counted(Drift.ROUTER_DEAD) == before + 1
+
+        await eventually(swept)
+        await over(on)
+
+
 async def _late(server: MediaServer) -> bool:
     return not server._reporting._well
