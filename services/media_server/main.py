@@ -202,10 +202,12 @@ class MediaServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _cancel_tasks(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel, and again what took it for a database that is away: a cancel may end as a timeout within."""
+        for _ in range(5):
+            for task in (tasks := tuple(self._tasks)):
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=0.1)
 
     def _close_allocation(self, of: Allocated) -> None:
         log.info("closing an allocation that is not wanted any more", meeting=of.meeting, epoch=of.epoch)
