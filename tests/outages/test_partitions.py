@@ -4,7 +4,6 @@ All three at once, each with a meeting of its own, beside one that is whole.
 """
 
 import asyncio
-import itertools
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,6 +33,8 @@ SETTINGS = {
     },
 }
 ANSWERED_WITHIN = 2.0
+MEASURED_LATE = 0.5
+"""What this process, which sends and decodes three calls besides, may add to a single answer, seconds."""
 SEEN_WITHIN = 3.0
 """How long after a lease is over the meeting runs elsewhere at the latest, seconds: kendra sees it, moves it, a router is made."""
 STILL = 1.5
@@ -43,6 +44,8 @@ FENCED_WITHIN = 10.0
 
 WHOLE = "media-server-4"
 SIZE: JsonObject = {"participants": 20, "producers": 10}
+PAUSE = 0.05
+"""How long whoever joins rests between two tries, seconds."""
 
 
 @dataclass(frozen=True)
@@ -133,20 +136,30 @@ async def test_cut_off_media_servers_lose_their_meetings_in_time_and_nobody_stop
 
 
 async def answered_and_moved(cut: System, case: Case, meeting: str) -> None:
-    """Join somebody again and again: each answer comes soon, and the first success is elsewhere, when the lease was over."""
+    """Have somebody join again and again: each answer comes soon, and the first from elsewhere when the lease was over."""
     caller, began = Caller(cut.url), time.monotonic()
     refused: list[float] = []
-    for number in itertools.count():
-        body = {"participantId": f"late{number}", "instanceId": "1"}
-        answer = await caller.once(Order(f"/v1/meetings/{meeting}/join", cut.token(), body))
+    token = cut.token(meeting=meeting, grants=["join"], sub="late")
+    while True:
+        body = {"participantId": "late", "instanceId": "1"}
+        answer = await caller.once(Order(f"/v1/meetings/{meeting}/join", token, body))
         moved_after = time.monotonic() - began
         if answer.good and answer.body["epoch"] == 2:
             break
         assert answer.good or answer.code == "media_server_unavailable", answer
         refused += [] if answer.good else [answer.seconds]
-    told({"cut": case, "moved after": f"{moved_after:.2f} s", "slowest": f"{caller.slowest:.2f} s", **caller.refused})
+        await asyncio.sleep(PAUSE)
+    told(
+        {
+            "cut": case,
+            "moved after": f"{moved_after:.2f} s",
+            "slowest": f"{max(refused, default=0.0):.2f} s",
+            **caller.refused,
+        }
+    )
     assert case.lost_after - 1.0 <= moved_after <= case.lost_after + SEEN_WITHIN
     assert median(refused) <= ANSWERED_WITHIN, refused
+    assert max(refused) <= ANSWERED_WITHIN + MEASURED_LATE, refused
     await caller.close()
 
 
