@@ -1,6 +1,7 @@
 """What callers saw: every attempt of every call, and what must be true of them. Pure but for the clock of whoever records."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -87,7 +88,7 @@ def one_reply_a_key(attempts: Iterable[Attempt]) -> list[str]:
     return wrong
 
 
-def effects(attempts: Iterable[Attempt], log: Sequence[Logged]) -> list[str]:
+def effects(attempts: Sequence[Attempt], log: Sequence[Logged]) -> list[str]:
     """Return acknowledged effects that the log does not have (I1), and those it has twice (I2)."""
     made: dict[str, int] = {}
     seats: set[tuple[str, int]] = set()
@@ -98,6 +99,7 @@ def effects(attempts: Iterable[Attempt], log: Sequence[Logged]) -> list[str]:
             seats.add((f"{event.meeting}/{event.body['participantId']}", event.sequence))
     wrong = [f"I2: producer {id} was announced {times} times" for id, times in made.items() if times > 1]
     wrong += _one_producer_a_key(log)
+    wrong += _left(attempts, log)
     for one in attempts:
         if not one.acknowledged or one.method != "POST":
             continue
@@ -111,6 +113,14 @@ def effects(attempts: Iterable[Attempt], log: Sequence[Logged]) -> list[str]:
 def seat_of(joined: JsonObject) -> int:
     """Return the seat that a join's token proves."""
     return int(jwt.decode(str(joined["participantToken"]), options={"verify_signature": False})["seat"])
+
+
+def _left(attempts: Sequence[Attempt], log: Sequence[Logged]) -> list[str]:
+    """Return whose acknowledged leaves are more than the log has of them (I1): each has a key of its own, and ends a seat of its own."""
+    told = Counter(f"{one.meeting}/{one.body['participantId']}" for one in log if one.type == "ParticipantLeft")
+    asked = {(one.caller, one.key) for one in attempts if one.acknowledged and one.path.endswith("/leave")}
+    left = Counter(caller for caller, _ in asked)
+    return [f"I1: {who} left {n} times, the log has {told[who]}" for who, n in left.items() if n > told[who]]
 
 
 def _one_producer_a_key(log: Sequence[Logged]) -> list[str]:

@@ -75,6 +75,13 @@ def test_one_key_with_two_replies_or_two_effects_is_noticed() -> None:
     assert "is not in the log" in "".join(history.effects([again], [created(1, "a")]))
 
 
+def test_a_leave_that_was_acknowledged_and_lost_is_noticed() -> None:
+    left = Logged("m", 1, 1, "ParticipantLeft", {"participantId": "p", "reason": "left"})
+    once, again = (attempt("/v1/meetings/m/leave", status=204, key=key) for key in ("a", "b"))
+    assert history.effects([once, once], [left]) == []
+    assert "left 2 times, the log has 1" in "".join(history.effects([once, again], [left]))
+
+
 def test_a_log_with_a_hole_or_an_older_epoch_is_noticed() -> None:
     whole = [created(1, "a"), created(2, "b", epoch=2)]
     assert history.sequences(whole) == []
