@@ -34,7 +34,7 @@ from contracts.failure import (
 from contracts.message import Command, Notice, Reply
 from services.bus import envelope, queues
 from services.bus.call import Call
-from services.bus.connection import connect, lost_by_peer, open_channel, publish, usable
+from services.bus.connection import connect, hanging_up, lost_by_peer, open_channel, publish, usable
 from services.bus.metrics import ASK_SECONDS, ASKS, OK
 from services.bus.outbox import Outbox
 from services.fault_points import Point, reached
@@ -93,7 +93,8 @@ class Bus:
     async def start(self) -> None:
         """Connect, and make the reply queue. Raises what aio-pika raises when the broker cannot be reached; nothing is left open then."""
         try:
-            await self._connect()
+            with hanging_up():
+                await self._connect()
         except BaseException:
             await self.stop()
             raise

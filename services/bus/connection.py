@@ -1,6 +1,8 @@
 """Connections to the broker that come back by themselves, and what a send over one may fail with."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import aio_pika
@@ -37,6 +39,19 @@ def named(url: str, name: str) -> str:
 async def connect(url: str, name: str) -> AbstractRobustConnection:
     """Return a connection that reconnects each half second for ever; the first one must come up within 5 s."""
     return await aio_pika.connect_robust(named(url, name), reconnect_interval=RECONNECT, timeout=TRY)
+
+
+@contextmanager
+def hanging_up() -> Iterator[None]:
+    """Raise ConnectionError for what aio-pika lets out when a broker hangs up in the midst of a start: a cancel nobody asked for, an end of iteration."""
+    try:
+        yield
+    except StopAsyncIteration as error:
+        raise ConnectionError("the broker hung up") from error
+    except asyncio.CancelledError as error:
+        if not lost_by_peer(error):
+            raise
+        raise ConnectionError("the broker hung up") from error
 
 
 async def open_channel(connection: AbstractRobustConnection, *, confirms: bool) -> AbstractRobustChannel:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 
-from services.bus.connection import LOST, connect, open_channel
+from services.bus.connection import LOST, connect, hanging_up, open_channel
 from services.bus.metrics import DEAD_KEPT, DEAD_LETTERS
 from services.bus.queues import DEAD, declare_shared
 
@@ -40,6 +40,10 @@ class DeadLetters:
 
     async def start(self) -> None:
         """Connect and begin. Raises what aio-pika raises when the broker cannot be reached."""
+        with hanging_up():
+            await self._begin()
+
+    async def _begin(self) -> None:
         self._connection = await connect(self._url, self._name)
         try:
             topology = await open_channel(self._connection, confirms=False)

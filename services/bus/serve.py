@@ -23,6 +23,7 @@ from services.bus.connection import (
     TRANSIENT,
     Properties,
     connect,
+    hanging_up,
     lost_by_peer,
     milliseconds,
     open_channel,
@@ -89,7 +90,8 @@ class Serving(Generic[World]):
         Raises what aio-pika raises: the broker cannot be reached, or the queue exists with other arguments. Nothing is left open then.
         """
         try:
-            await self._connect()
+            with hanging_up():
+                await self._connect()
         except BaseException:
             await self.stop(within=0.0)
             raise

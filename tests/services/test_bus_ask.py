@@ -13,6 +13,7 @@ from contracts.actor import Actor, Grant
 from contracts.failure import Busy, DeadlineExceeded, Internal, MeetingFull, Unavailable, UnknownCommand
 from contracts.ids import ApiKeyId, Epoch, ParticipantId, Seat
 from services.bus import Bus, Call, NobodyThere, ask
+from services.bus.connection import hanging_up
 from services.testing.session import Broker
 from tests.services.bus_peers import (
     MEETING,
@@ -249,3 +250,27 @@ async def test_it_is_not_connected_before_it_can_be_asked(rabbitmq: Broker, monk
     assert (seen, bus.connected) == ([False, False], True)
     await bus.stop()
     assert not bus.connected
+
+
+@pytest.mark.parametrize("let_out", [StopAsyncIteration, asyncio.CancelledError])
+def test_a_broker_that_hangs_up_in_the_midst_of_a_start_is_one_that_cannot_be_reached(
+    let_out: type[BaseException],
+) -> None:
+    async def start() -> None:
+        with hanging_up():
+            raise let_out
+
+    with pytest.raises(ConnectionError, match="hung up"):
+        asyncio.run(start())
+
+
+async def test_who_is_told_to_stop_while_it_starts_is_not_taken_for_a_broker_that_hung_up() -> None:
+    async def start() -> None:
+        with hanging_up():
+            await asyncio.Event().wait()
+
+    starting = asyncio.create_task(start())
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
