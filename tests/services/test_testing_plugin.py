@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,9 @@ from services.testing.session import Broker, Cache, Database, Session
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "broker_tests"
+INSTALLED = any(one.value == "services.testing.plugin" for one in entry_points(group="pytest11"))
+NAMED = () if INSTALLED else ("-p", "services.testing.plugin")
+"""The plugin is found by its entry point; an environment that was installed before there was one needs its name."""
 
 
 def addresses(session: Session, broker: Broker, cache: Cache) -> dict[str, str]:
@@ -42,8 +46,7 @@ async def test_the_example_passes_where_services_are_named(
         options = (
             "-p",
             "no:cacheprovider",
-            "-p",
-            "services.testing.plugin",
+            *NAMED,
             "-o",
             f"doordarshan_run_directory={place}",
         )
@@ -80,7 +83,7 @@ def test_a_program_that_is_missing_is_one_line_with_the_remedy(tmp_path: Path) -
     (tmp_path / "hides_rabbitmq.py").write_text(HIDES_RABBITMQ)
     (tmp_path / "test_one.py").write_text(ASKS_FOR_A_BROKER)
     (tmp_path / "pytest.ini").write_text((EXAMPLE / "pytest.ini").read_text())
-    options = ("-p", "no:cacheprovider", "-p", "services.testing.plugin", "-p", "hides_rabbitmq")
+    options = ("-p", "no:cacheprovider", *NAMED, "-p", "hides_rabbitmq")
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *options],
         cwd=tmp_path,
