@@ -11,6 +11,7 @@ import redis.asyncio
 from services.cli.participant.api import Api
 from services.testing.system import System
 from tests.chaos.cluster import LEASE, Cluster
+from tests.outages.network import slowed as slowed_link
 from tests.outages.network import swallowed
 
 Inject = Callable[[Cluster, random.Random], Awaitable[str]]
@@ -108,10 +109,8 @@ def partitioned(*, broker: bool, postgres: bool, span: tuple[float, float]) -> I
 async def slowed(cluster: Cluster, chance: random.Random) -> str:
     """Have Postgres answer a media server 200 ms late for a while."""
     name = _one(cluster, "media-server", chance)
-    link = cluster.network.postgres[name]
-    link.delay = 0.2
-    await asyncio.sleep(chance.uniform(2.0, 3.0))
-    link.heal()
+    with slowed_link(0.2, cluster.network.postgres[name]):
+        await asyncio.sleep(chance.uniform(2.0, 3.0))
     return name
 
 

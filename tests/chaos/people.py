@@ -15,7 +15,7 @@ from services.cli.participant.api import Api, ApiError
 from services.cli.participant.media import Signature
 from tests.chaos.cluster import Cluster
 from tests.chaos.history import Attempt
-from tests.chaos.person import FRESH, Person
+from tests.chaos.person import Person
 from tests.chaos.watched import Watched, WatchedApi
 
 MEETINGS = 3
@@ -37,6 +37,7 @@ class Crowd:
     frames: int = 0
     wrong: list[str] = field(default_factory=list)
     last_ill: float = 0.0
+    last_why: str = ""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _misheard: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -158,8 +159,8 @@ class Crowd:
             now = time.monotonic()
             for place, one in enumerate(self.people):
                 other = self.people[place ^ 1]
-                if not one.hears(other, now) or now - one.answered > FRESH:
-                    self.last_ill = now
+                if why := one.ill(other, now):
+                    self.last_ill, self.last_why = now, why
                 self._listen(one, other)
 
     def _listen(self, one: Person, other: Person) -> None:

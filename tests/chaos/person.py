@@ -30,6 +30,12 @@ class Person:
         """How the histories name it."""
         return f"{self.meeting}/{self.name}"
 
+    def ill(self, other: "Person", now: float) -> str:
+        """Return what this person lacks of the other, or of its media server; nothing when it is well."""
+        if not self.hears(other, now):
+            return f"{self.caller} hears nothing of {other.name}"
+        return f"{self.caller} gets no answer from its media server" if now - self.answered > FRESH else ""
+
     def hears(self, other: "Person", now: float) -> bool:
         """Tell whether what the other sends arrives, or need not yet."""
         settled = max(self.inside_since, other.inside_since) + SETTLING < now

@@ -15,6 +15,8 @@ from tests.chaos.nemesis import FAULTS, Fault, order
 from tests.chaos.people import Crowd
 from tests.chaos.watching import Fences, Weight, at_rest, eventually_none, grown, logs, queues, watch_fences, weights
 
+SLOW = 5.0
+"""A recovery that took longer, seconds, is shown with what it waited for."""
 _REST = 25.0
 """How long after the last person left everything may take to be as it shall be, seconds."""
 
@@ -27,6 +29,8 @@ class Cost:
     what: str
     lasted: float
     recovered: float | None
+    last: str
+    """What somebody lacked last."""
 
 
 @dataclass
@@ -96,7 +100,8 @@ async def _inflict(fault: Fault, cluster: Cluster, crowd: Crowd, chance: random.
     lasted = time.monotonic() - began
     well = await crowd.well_again(within=fault.within)
     await asyncio.sleep(chance.uniform(0.1, 0.5))
-    return Cost(fault.kind, what, lasted, None if well is None else max(0.0, well - began))
+    recovered = None if well is None else max(0.0, well - began)
+    return Cost(fault.kind, what, lasted, recovered, crowd.last_why)
 
 
 async def _judge(outcome: Outcome, cluster: Cluster, crowd: Crowd) -> None:
@@ -104,7 +109,9 @@ async def _judge(outcome: Outcome, cluster: Cluster, crowd: Crowd) -> None:
     outcome.meetings = len({person.meeting for person in crowd.people})
     outcome.attempts, outcome.calls = len(crowd.attempts), crowd.calls
     outcome.wrong += [
-        f"{cost.kind} ({cost.what}): nobody was well again" for cost in outcome.costs if cost.recovered is None
+        f"{cost.kind} ({cost.what}): not everybody was well again: {cost.last}"
+        for cost in outcome.costs
+        if cost.recovered is None
     ]
     outcome.wrong += crowd.wrong
     outcome.wrong += await at_rest(cluster, _REST)
@@ -125,4 +132,5 @@ async def _weighed(before: dict[str, Weight], cluster: Cluster) -> list[str]:
 def described(cost: Cost) -> str:
     """Return a line about one fault."""
     recovered = "never recovered" if cost.recovered is None else f"well after {cost.recovered:.1f} s"
-    return f"{cost.kind:24} {cost.what:28} lasted {cost.lasted:4.1f} s, {recovered}"
+    last = f" ({cost.last})" if cost.recovered is None or cost.recovered > SLOW else ""
+    return f"{cost.kind:24} {cost.what:28} lasted {cost.lasted:4.1f} s, {recovered}{last}"
