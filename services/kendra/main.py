@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 import uvloop
@@ -87,10 +87,8 @@ class Kendra:
     async def stop(self) -> None:
         """Take no more commands, finish what runs, disconnect; within 10 s whatever is away."""
         await _within(6.0, self._serving.stop(within=_FINISHES), "finish what runs")
-        for task in self._rounds:
-            task.cancel()
         await asyncio.gather(
-            _within(1.5, asyncio.gather(*self._rounds, return_exceptions=True), "end the rounds"),
+            _cancelled(self._rounds),
             _within(1.5, self._events.close(), "leave Redis"),
             *(_within(1.5, one.stop(), "leave the broker") for one in (self._dead, self._bus)),
         )
@@ -127,6 +125,15 @@ async def _until_there(start: Callable[[], Awaitable[None]]) -> None:
         except (*LOST, OSError) as error:
             log.warning("the broker cannot be reached", error=str(error) or type(error).__name__)
             await asyncio.sleep(_RETRY)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel, and again what took it for a database that is away: a cancel may end as a timeout within, and the round goes on."""
+    for _ in range(5):
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=0.3)
 
 
 async def _within(seconds: float, work: Awaitable[object], what: str) -> None:

@@ -126,7 +126,7 @@ class Database:
     async def close(self) -> None:
         """Give the connections back, roughly when they do not come in time."""
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(1.0):
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
