@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
 import uvloop
@@ -30,6 +30,7 @@ from services.kendra.settings import Settings
 from services.kendra.store import database
 from services.kendra.sweep import Sweep
 from services.kendra.world import World
+from services.stopping import cancelled, within
 
 log = structlog.stdlib.get_logger("kendra")
 
@@ -86,11 +87,11 @@ class Kendra:
 
     async def stop(self) -> None:
         """Take no more commands, finish what runs, disconnect; within 10 s whatever is away."""
-        await _within(6.0, self._serving.stop(within=_FINISHES), "finish what runs")
+        await within(6.0, self._serving.stop(within=_FINISHES), "finish what runs")
         await asyncio.gather(
-            _cancelled(self._rounds),
-            _within(1.5, self._events.close(), "leave Redis"),
-            *(_within(1.5, one.stop(), "leave the broker") for one in (self._dead, self._bus)),
+            cancelled(self._rounds, each=0.3),
+            within(1.5, self._events.close(), "leave Redis"),
+            *(within(1.5, one.stop(), "leave the broker") for one in (self._dead, self._bus)),
         )
         await asyncio.gather(self._rows.close(), self._admin.stop())
 
@@ -125,24 +126,6 @@ async def _until_there(start: Callable[[], Awaitable[None]]) -> None:
         except (*LOST, OSError) as error:
             log.warning("the broker cannot be reached", error=str(error) or type(error).__name__)
             await asyncio.sleep(_RETRY)
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel, and again what took it for a database that is away: a cancel may end as a timeout within, and the round goes on."""
-    for _ in range(5):
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=0.3)
-
-
-async def _within(seconds: float, work: Awaitable[object], what: str) -> None:
-    """Do something at a stop; when it takes longer, or fails in whatever way, give it up: the stop goes on."""
-    try:
-        async with asyncio.timeout(seconds):
-            await work
-    except Exception as error:
-        log.warning("given up", what=what, error=str(error) or type(error).__name__)
 
 
 async def serve(settings: Settings, process: str) -> None:

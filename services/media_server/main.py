@@ -30,7 +30,7 @@ from services.media_server.lines import Lines
 from services.media_server.losses import Losses
 from services.media_server.metrics import Live
 from services.media_server.once import Once
-from services.media_server.patience import started, within, written
+from services.media_server.patience import started, written
 from services.media_server.reconciling import Around, Reconciler
 from services.media_server.registry import Registry
 from services.media_server.repairing import Repairs
@@ -40,6 +40,7 @@ from services.media_server.store import Allocated, Boots, Database, Looking, Sto
 from services.media_server.telling import Telling
 from services.media_server.workers import Reviving, die_by_signal, open_workers
 from services.media_server.world import World
+from services.stopping import cancelled, within
 from sfu.worker import Worker
 
 SERVICE = "media"
@@ -140,7 +141,7 @@ class MediaServer:
         self._leaving.stop()
         for worker in tuple(self.world.workers):
             await worker.close()
-        await self._cancel_tasks()
+        await cancelled(self._tasks)
         if self._registering:
             await within(1.2, Boots(self._lease_database).unregister(), "give the lease up")
         await self._telling.said()
@@ -200,14 +201,6 @@ class MediaServer:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _cancel_tasks(self) -> None:
-        """Cancel, and again what took it for a database that is away: a cancel may end as a timeout within."""
-        for _ in range(5):
-            for task in (tasks := tuple(self._tasks)):
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks, timeout=0.1)
 
     def _close_allocation(self, of: Allocated) -> None:
         log.info("closing an allocation that is not wanted any more", meeting=of.meeting, epoch=of.epoch)

@@ -1,7 +1,7 @@
-"""Beside a broker or a database that is away: at a start, try again until it is there; at a stop, do not wait for long."""
+"""Starting beside a broker or a database that is away: try again until it is there, and say so."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
@@ -45,12 +45,3 @@ async def written(work: Callable[[], Awaitable[None]]) -> None:
         except KendraError as error:
             log.warning("the database is away", reason=error.reason)
         await asyncio.sleep(AGAIN)
-
-
-async def within(seconds: float, work: Coroutine[None, None, object], what: str) -> None:
-    """Do something at a stop; when it takes longer, or fails in whatever way, give it up: the stop goes on."""
-    try:
-        async with asyncio.timeout(seconds):
-            await work
-    except Exception as error:
-        log.warning("given up", what=what, error=str(error) or type(error).__name__)

@@ -17,6 +17,7 @@ from services.media_server.main import PREFETCH, SERVICE, MediaServer
 from services.media_server.settings import Settings
 from services.media_server.workers import open_workers
 from services.media_server.world import World
+from services.stopping import cancelled
 from services.testing.eventually import eventually
 from services.testing.faults import AnswersTwice, AnyFault, DiesAfterCommit, Faults, Refuses, Slow
 
@@ -136,7 +137,7 @@ class _Served(MediaServer):
 
     async def fall(self) -> None:
         """End everything that runs, and tell nobody."""
-        await self._cancel_tasks()
+        await cancelled(self._tasks)
         if self._serving is not None:
             await self._serving.stop(within=0.0)
         await self._lease_database.close()

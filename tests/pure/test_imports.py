@@ -17,6 +17,7 @@ SHARED = {
     "services.environment",
     "services.fault_points",
     "services.sealing",
+    "services.stopping",
 }
 """What a service may import of ours besides itself (docs/decisions/what-services-share.md)."""
 MAY = {

@@ -22,6 +22,7 @@ from services.media_server.metrics import Live
 from services.media_server.settings import Settings
 from services.media_server.store import Boots
 from services.media_server.store import Database as Rows
+from services.stopping import cancelled
 from services.testing.session import Broker, Database
 from sfu.plane.seat import IceLost
 from tests.eventually import eventually
@@ -49,7 +50,7 @@ async def count(stage: Stage, table: str, **where: Any) -> int:
 
 async def crash(server: MediaServer) -> None:
     """End a server as kill -9 does, as far as one process can: nothing is written, nobody is told."""
-    await server._cancel_tasks()
+    await cancelled(server._tasks)
     await server._database.close()
     await server._lease_database.close()
     assert server._serving
