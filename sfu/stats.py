@@ -49,4 +49,6 @@ def stream_stats(direction: str, kind: Kind, timestamp: int, counters: StreamSta
     }
     if counters.rtx_ssrc is not None:
         stats["rtxSsrc"] = counters.rtx_ssrc
+    if counters.score is not None:
+        stats["score"] = counters.score
     return stats

@@ -51,21 +51,25 @@ def add_producer(
     check_ranges(params)
     encoding = params["encodings"][0]
     rtx = encoding.get("rtx")
+    extensions = _extension_ids(params["headerExtensions"])
     feedback = {(each["type"], each["parameter"]) for codec in params["codecs"] for each in codec["rtcpFeedback"]}
+    transport_cc = ("transport-cc", "") in feedback
     return AddProducer(
         transport=transport,
         producer=producer,
         kind=kind,
         codecs=tuple(_codecs(negotiated)),
-        extensions=_extension_ids(params["headerExtensions"]),
+        extensions=extensions,
         ssrc=encoding.get("ssrc") or None,
         rtx_ssrc=rtx["ssrc"] or None if rtx else None,
         mid=params.get("mid") or None,
         nack=("nack", "") in feedback,
         pli=("nack", "pli") in feedback,
         fir=("ccm", "fir") in feedback,
-        transport_cc=("transport-cc", "") in feedback,
+        transport_cc=transport_cc,
         paused=paused,
+        rid=encoding.get("rid") or None,
+        remb=("goog-remb", "") in feedback and ABS_SEND_TIME in extensions and not transport_cc,
     )
 
 

@@ -47,6 +47,7 @@ class WebRtcTransport:
         self.dtls_state: DtlsState = "new"
         self.on_closed: Callable[[WebRtcTransport, str], None] | None = None
         self.ice_selected: tuple[str, int] | None = None
+        self.ice_protocol: Literal["udp", "tcp"] = "udp"
         self.dtls_parameters = DtlsParameters(role="auto", fingerprints=worker.certificate.fingerprints())
         self.ice_candidates: list[IceCandidate] = self.plane.candidates()
         credentials = random_numbers.ice_credentials(worker.random)
@@ -193,10 +194,10 @@ class WebRtcTransport:
         stats = transport_stats(self.id, self.timestamp(), self.plane.transport_stats(self.id))
         stats |= {"iceRole": "controlled", "iceState": self.ice_state, "dtlsState": self.dtls_state}
         if self.ice_selected is not None:
-            ours = self.ice_candidates[0]
+            ours = next(each for each in self.ice_candidates if each.protocol == self.ice_protocol)
             ip, port = self.ice_selected
             local: JsonObject = {"localAddress": ours.address, "localIp": ours.address, "localPort": ours.port}
-            stats["iceSelectedTuple"] = {**local, "remoteIp": ip, "remotePort": port, "protocol": "udp"}
+            stats["iceSelectedTuple"] = {**local, "remoteIp": ip, "remotePort": port, "protocol": self.ice_protocol}
         return [stats]
 
     def plane_event(self, event: seat.IceSelected | seat.IceLost | seat.DatagramReceived) -> None:
@@ -204,8 +205,8 @@ class WebRtcTransport:
         match event:
             case seat.DatagramReceived(_, data):
                 self._dtls.received(data)
-            case seat.IceSelected(_, address, nominated):
-                self.ice_selected = address
+            case seat.IceSelected(_, address, nominated, protocol):
+                self.ice_selected, self.ice_protocol = address, protocol
                 self.ice_state = "completed" if nominated else "connected"
                 self._handshake.came()
             case seat.IceLost():

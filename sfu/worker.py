@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Literal
 
@@ -14,7 +14,7 @@ from contracts.ids import ProducerId, RouterId, TransportId, WorkerId
 from sfu.errors import InvalidState
 from sfu.ortc import DEFAULT_CODECS
 from sfu.ortc_shapes import RtpCodecCapabilityJson
-from sfu.plane import seat
+from sfu.plane import native, seat
 from sfu.plane.reference.core import CONSENT_TIMEOUT
 from sfu.plane.reference.plane import ReferencePlane
 from sfu.plane.silent import SilentPlane
@@ -26,29 +26,77 @@ from sfu.webrtc import Certificate
 
 logger = logging.getLogger(__name__)
 
-PlaneName = Literal["reference", "silent"]
+PlaneName = Literal["native", "reference", "silent"]
+PREFERRED: PlaneName = "reference"
+"""The plane of a worker that nobody chose one for; where there is no native one, the reference plane stands in for it."""
 
 DEFAULT_ID = WorkerId("worker")
+
+
+def default_plane() -> PlaneName:
+    """Return the plane that a worker has when nobody chose one."""
+    return "reference" if PREFERRED == "native" and native.missing() else PREFERRED
+
+
+def _native(settings: WorkerSettings, emit: seat.Listener) -> seat.PacketPlane:
+    return native.NativePlane(
+        settings.addresses, settings.port, emit, settings.consent_timeout, name=settings.id, pin=settings.pin
+    )
+
+
+def _reference(settings: WorkerSettings, emit: seat.Listener) -> seat.PacketPlane:
+    return ReferencePlane(settings.listen_ip, settings.port, settings.announced_address, emit, settings.consent_timeout)
+
+
+def _silent(settings: WorkerSettings, _emit: seat.Listener) -> seat.PacketPlane:
+    return SilentPlane(settings.listen_ip, settings.port, settings.announced_address)
+
+
+PLANES: dict[PlaneName, Callable[[WorkerSettings, seat.Listener], seat.PacketPlane]] = {
+    "native": _native,
+    "reference": _reference,
+    "silent": _silent,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """Where a worker listens and which plane it has.
 
-    `port` 0 takes any; `announced_address` is what clients are told instead of `listen_ip`, and needed where that is every
-    address (ValueError). `consent_timeout` is in seconds.
+    `listen_ip` may be several addresses with commas between (the native plane's only); they share the `port`, 0 takes any.
+    `announced_address` is what clients are told instead, as many, and needed where one is every address (ValueError).
+    `consent_timeout` is in seconds; `pin` is the core that a native plane's thread stays on.
     """
 
     id: WorkerId = DEFAULT_ID
     listen_ip: str = "127.0.0.1"
     port: int = 0
     announced_address: str | None = None
-    plane: PlaneName = "reference"
+    plane: PlaneName = field(default_factory=default_plane)
     consent_timeout: float = CONSENT_TIMEOUT
+    pin: int | None = None
 
     def __post_init__(self) -> None:
-        if ip_address(self.listen_ip).is_unspecified and self.announced_address is None:
-            raise ValueError(f"to listen on {self.listen_ip} needs an announced address: nobody can send there")
+        listen, announced = _parts(self.listen_ip), _parts(self.announced_address or "")
+        for each in listen:
+            if ip_address(each).is_unspecified and not announced:
+                raise ValueError(f"to listen on {each} needs an announced address: nobody can send there")
+        if announced and len(announced) != len(listen):
+            raise ValueError(f"{len(listen)} addresses are listened on and {len(announced)} announced")
+        if len(listen) > 1 and self.plane != "native":
+            raise ValueError(f"the {self.plane} plane listens on one address")
+        if self.plane == "native" and native.missing():
+            raise ValueError(f"there is no native plane here ({native.missing()})")
+
+    @property
+    def addresses(self) -> list[tuple[str, str]]:
+        """Where to listen, each with what clients are told."""
+        listen = _parts(self.listen_ip)
+        return list(zip(listen, _parts(self.announced_address or "") or listen, strict=True))
+
+
+def _parts(addresses: str) -> list[str]:
+    return [each.strip() for each in addresses.split(",") if each.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +128,12 @@ class Worker:
         self._died = False
         self.random = random
         self.certificate = Certificate()
-        self.plane = self._new_plane(settings)
+        self.plane = PLANES[settings.plane](settings, self._event)
 
     @classmethod
     async def create(cls, settings: WorkerSettings, random: RandomBelow = secrets.randbelow) -> Worker:
         """Return a worker that listens on the running loop. Raises OSError if the port is taken."""
         return cls(settings, random)
-
-    def _new_plane(self, settings: WorkerSettings) -> seat.PacketPlane:
-        if settings.plane == "silent":
-            return SilentPlane(settings.listen_ip, settings.port, settings.announced_address)
-        return ReferencePlane(
-            settings.listen_ip, settings.port, settings.announced_address, self._event, settings.consent_timeout
-        )
 
     @property
     def port(self) -> int:

@@ -15,7 +15,7 @@ Orders that a plane with layers, scores or estimates adds (set layers, bandwidth
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from contracts.ids import ConsumerId, ProducerId, TransportId
 from contracts.rtp import IceCandidate, Kind
@@ -83,9 +83,10 @@ class Codec:
 
 @dataclass(frozen=True, slots=True)
 class AddProducer:
-    """Take one stream in. Found by `ssrc`, else by `mid` in its header extension, latched then.
+    """Take one stream in. Found by `ssrc`, else by `mid` in its header extension, latched then; `rid` is what the stream calls itself.
 
-    `extensions` maps a header extension's URI to its id in this stream. The flags say which feedback the sender understands.
+    `extensions` maps a header extension's URI to its id in this stream. The flags say which feedback the sender understands;
+    `remb` that an estimate of ours is all that it has to go by: a plane that makes none leaves it out.
     """
 
     transport: TransportId
@@ -101,6 +102,8 @@ class AddProducer:
     fir: bool
     transport_cc: bool
     paused: bool
+    rid: str | None = None
+    remb: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,7 @@ class IceSelected:
     transport: TransportId
     address: tuple[str, int]
     nominated: bool
+    protocol: Literal["udp", "tcp"] = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +243,10 @@ class TransportStats:
 
 @dataclass(slots=True)
 class StreamStats:
-    """Counters of one RTP stream, received or sent. Names as mediasoup's; `jitter` in ticks, `round_trip_time` in ms."""
+    """Counters of one RTP stream, received or sent. Names as mediasoup's; `jitter` in ticks, `round_trip_time` in ms.
+
+    `score` is 0 (nothing arrives) to 10 (all of it), None where the plane does not judge.
+    """
 
     ssrc: int = 0
     rtx_ssrc: int | None = None
@@ -258,6 +265,7 @@ class StreamStats:
     pli_count: int = 0
     fir_count: int = 0
     round_trip_time: float = 0.0
+    score: int | None = None
 
 
 @dataclass(slots=True)
@@ -303,5 +311,11 @@ class PacketPlane(Protocol):
     def stats(self) -> PlaneStats:
         """Return the counters of the plane."""
 
+    def turns(self) -> int | None:
+        """Return how often the plane's own loop has turned, and make it turn once more; None where it has none of its own.
+
+        Who asks twice and gets the same number, with time between, has found a plane that stands still.
+        """
+
     def close(self) -> None:
-        """Close the sockets; no event comes after."""
+        """Close the sockets; no event comes after. Waits for nothing: not for a loop that stands still either."""

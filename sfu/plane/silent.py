@@ -95,5 +95,8 @@ class SilentPlane:
     def stats(self) -> seat.PlaneStats:
         return seat.PlaneStats()
 
+    def turns(self) -> None:
+        return None
+
     def close(self) -> None:
         return

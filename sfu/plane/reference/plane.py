@@ -137,6 +137,9 @@ class ReferencePlane:
     def stats(self) -> seat.PlaneStats:
         return replace(self._core.stats)
 
+    def turns(self) -> None:
+        return None
+
     def close(self) -> None:
         if not self._open:
             return  # the descriptor may be somebody else's by now
