@@ -160,9 +160,13 @@ impl Opener {
 }
 
 /// Seals what goes to a peer.
+///
+/// The context for RTP is cached. The one for RTCP is as large, and made anew for each packet: that takes less than a microsecond,
+/// some ten times a second.
 pub struct Sealer {
     rtp: Cipher,
-    rtcp: Cipher,
+    profile: Profile,
+    rtcp: SessionKeys,
     rtcp_index: u32,
 }
 
@@ -177,7 +181,8 @@ impl Sealer {
     pub fn with_session_keys(profile: Profile, rtp: &SessionKeys, rtcp: &SessionKeys) -> Result<Self, SrtpError> {
         Ok(Self {
             rtp: Cipher::new(profile, rtp)?,
-            rtcp: Cipher::new(profile, rtcp)?,
+            profile,
+            rtcp: Cipher::new(profile, rtcp).map(|_| rtcp.clone())?,
             rtcp_index: 0,
         })
     }
@@ -208,7 +213,7 @@ impl Sealer {
             return Err(SrtpError::Exhausted);
         }
         self.rtcp_index = index;
-        match &self.rtcp {
+        match Cipher::new(self.profile, &self.rtcp)? {
             Cipher::Gcm(gcm) => gcm.seal_rtcp(ssrc, index, packet),
             Cipher::Cm(cm) => cm.seal_rtcp(ssrc, index, packet),
         }

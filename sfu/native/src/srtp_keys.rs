@@ -62,6 +62,7 @@ impl Profile {
 }
 
 /// The session keys of RTP or of RTCP in one direction. Wiped when dropped.
+#[derive(Clone)]
 pub struct SessionKeys {
     /// AES key: 16 or 32 bytes.
     pub key: Zeroizing<Vec<u8>>,
