@@ -114,7 +114,9 @@ class _Up:
         return System(
             gateways=[Frontend("gateway", base + 1, http_port=base)],
             kendras=[Frontend("kendra", base + 2)],
-            media_servers=[MediaServer(f"media-server-{n}", base + 2 + n, base + 9 + n) for n in (1, 2)],
+            media_servers=[
+                MediaServer(f"media-server-{n}", base + 2 + n, base + 5 + 5 * n, media_ports=5) for n in (1, 2)
+            ],
             cluster_secret=cluster_secret(self._run_directory.secrets),
             host=self._address,
             name=self._host,

@@ -38,6 +38,7 @@ from services.media_server.reporting import Meter, Reporting
 from services.media_server.settings import Settings, new_boot
 from services.media_server.store import Allocated, Boots, Database, Looking, Store
 from services.media_server.telling import Telling
+from services.media_server.watching import Watching
 from services.media_server.workers import Reviving, die_by_signal, open_workers
 from services.media_server.world import World
 from services.stopping import cancelled, within
@@ -88,6 +89,9 @@ class MediaServer:
             lease=holds,
         )
         self._losses = Losses(registry, tell=self._telling.lost)
+        self._watching = Watching(
+            workers, each=settings.worker_watched, stuck=settings.worker_stuck, lost=settings.worker_lost
+        )
         self._reviving = Reviving(settings, workers, lost=self._worker_lost, give_up=self.give_up)
         around = Around(
             registry=registry,
@@ -103,7 +107,7 @@ class MediaServer:
         self._reporting = Reporting(
             Boots(self._lease_database),
             self.world.lease,
-            Meter(workers),
+            Meter(workers, settings.usable_cores),
             each=settings.heartbeat,
             consuming=lambda: self._serving is not None and self._serving.consuming,
             heard_at=lambda: None if self._serving is None else self._serving.heard_at,
@@ -128,6 +132,7 @@ class MediaServer:
         await written(partial(bury_earlier_boots, self._boots, self.settings.lease))
         self._spawn(self._debts.keep_paying())
         self._spawn(self._losses.keep_telling())
+        self._spawn(self._watching.keep())
         self._spawn(self.reconciler.keep())
         self._spawn(self._keep_forgetting())
         log.info("media server runs", server=self.settings.name, boot=self.boot, address=self.settings.address)
@@ -227,7 +232,7 @@ async def serve(settings: Settings) -> int | str:
     try:
         workers = await open_workers(settings)
     except OSError as error:
-        return f"media server: cannot listen on {settings.listen_ip} port {settings.media_port}: {error.strerror}"
+        return f"media server: cannot listen on {settings.listen_ip} {settings.ports}: {error.strerror}"
     except ValueError as error:
         return f"media server: DOORDARSHAN_LISTEN_IP: {error}"
     server = MediaServer(settings, workers)

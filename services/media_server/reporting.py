@@ -19,21 +19,26 @@ log = structlog.stdlib.get_logger("media server")
 
 
 class Meter:
-    """Measures load between two readings. `cpu` is the share of one core that this process used: its loop has no more."""
+    """Measures load between two readings.
 
-    def __init__(self, workers: list[Worker]) -> None:
-        self._workers = workers
-        self._at, self._busy, self._sent = self._read()
+    `cpu` is the larger of two shares: of the `cores` that this process can keep busy, and of the one that its loop can.
+    """
 
-    def _read(self) -> tuple[float, float, int]:
-        return time.monotonic(), time.process_time(), sum(worker.load().bytes_sent for worker in self._workers)
+    def __init__(self, workers: list[Worker], cores: int = 1) -> None:
+        self._workers, self._cores = workers, cores
+        self._at, self._busy, self._looped, self._sent = self._read()
+
+    def _read(self) -> tuple[float, float, float, int]:
+        sent = sum(worker.load().bytes_sent for worker in self._workers)
+        return time.monotonic(), time.process_time(), time.thread_time(), sent
 
     def load(self) -> Load:
         """Return the load since the last reading."""
-        at, busy, sent = self._read()
+        at, busy, looped, sent = self._read()
         elapsed = max(at - self._at, 1e-3)
-        cpu, egress = (busy - self._busy) / elapsed, max(sent - self._sent, 0) * 8 / elapsed
-        self._at, self._busy, self._sent = at, busy, sent
+        cpu = max((busy - self._busy) / self._cores, looped - self._looped) / elapsed
+        egress = max(sent - self._sent, 0) * 8 / elapsed
+        self._at, self._busy, self._looped, self._sent = at, busy, looped, sent
         streams = {worker.id: worker.load().streams for worker in self._workers}
         return Load(cpu=min(cpu, 1.0), egress=egress, streams=streams)
 

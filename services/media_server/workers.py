@@ -14,12 +14,16 @@ from collections.abc import Callable
 import structlog
 
 from contracts.ids import WorkerId
+from services.media_server.metrics import DEATHS
 from services.media_server.settings import Settings
+from sfu.plane.native import NativePlane
 from sfu.worker import Worker, WorkerSettings
 
 MOST_DEATHS = 5
 WITHIN = 60.0
 FIRST_PAUSE = 0.2
+LETTING_GO, AGAIN = 4, 0.03
+"""How often a port that is taken is tried, and the seconds between."""
 DIES_ON = "DOORDARSHAN_WORKER_DIES_ON"
 """For tests: the name of the signal on which the fullest worker of this process dies."""
 
@@ -28,7 +32,7 @@ log = structlog.stdlib.get_logger("media server")
 
 async def open_workers(settings: Settings) -> list[Worker]:
     """Return the workers, listening. Raises OSError when a port is taken."""
-    return [await _opened(settings, number, settings.port_of(number)) for number in range(settings.workers)]
+    return [await _opened(settings, number, settings.port_of(number)) for number in range(settings.number_of_workers)]
 
 
 async def _opened(settings: Settings, number: int, port: int) -> Worker:
@@ -39,6 +43,7 @@ async def _opened(settings: Settings, number: int, port: int) -> Worker:
             port=port,
             announced_address=settings.announced_address or None,
             plane=settings.plane,
+            pin=settings.core_of(number),
         )
     )
 
@@ -75,6 +80,7 @@ class Reviving:
         worker.on_died = lambda error: self._died(worker, number, error)
 
     def _died(self, worker: Worker, number: int, error: BaseException) -> None:
+        DEATHS.labels(worker.id).inc()
         log.error("a worker died", worker=worker.id, routers=len(worker.routers), error=repr(error))
         self._workers.remove(worker)
         self._lost(worker)
@@ -96,12 +102,14 @@ class Reviving:
         self._give_up()
 
     async def _listening(self, number: int, port: int) -> Worker | None:
-        """Open a worker on that port; on any other only if the operator named none."""
-        for at in (port,) if self._settings.media_port else (port, 0):
+        """Open a worker on that port, which the dead one's thread may still be letting go; on any other only if the operator named none."""
+        for at in (port,) * LETTING_GO if self._settings.media_port else (*(port,) * LETTING_GO, 0):
             try:
                 return await _opened(self._settings, number, at)
             except OSError as error:
-                log.warning("a worker cannot listen", port=at, error=error.strerror)
+                refused = error
+                await asyncio.sleep(AGAIN)
+        log.warning("a worker cannot listen", port=port, error=refused.strerror)
         return None
 
     async def stop(self) -> None:
@@ -118,7 +126,12 @@ def die_by_signal(workers: list[Worker]) -> None:
         return
 
     def die() -> None:
-        if workers:
-            max(workers, key=lambda worker: len(worker.routers)).die(RuntimeError(f"{name} was received"))
+        if not workers:
+            return
+        fullest = max(workers, key=lambda worker: len(worker.routers))
+        if isinstance(fullest.plane, NativePlane):
+            fullest.plane.panic()
+        else:
+            fullest.die(RuntimeError(f"{name} was received"))
 
     asyncio.get_running_loop().add_signal_handler(signal.Signals[name], die)

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from socket import SOCK_DGRAM
 
 import asyncpg
 import jwt
@@ -17,7 +16,7 @@ import redis.asyncio
 
 from contracts.actor import Grant
 from services.cli.demo import put_key
-from services.cli.stack.ports import free_ports
+from services.cli.stack.ports import free_ports, free_run
 from services.cli.stack.private import Addresses
 from services.cli.stack.rundir import RunDirectory
 from services.cli.stack.running import Running
@@ -137,11 +136,18 @@ def plan_of(
     gateways: int, kendras: int, media_servers: int, settings: Mapping[str, Mapping[str, str]], prefix: str
 ) -> Plan:
     """Lay out processes on free ports. `settings` are by kind (gateway, kendra, media-server) or by a process' name."""
-    tcp = iter(free_ports(2 * gateways + kendras + media_servers))
-    udp = iter(free_ports(media_servers, SOCK_DGRAM))
+    taken = free_ports(2 * gateways + kendras + media_servers)
+    tcp = iter(taken)
 
     def of(kind: str, name: str) -> dict[str, str]:
         return {**settings.get(kind, {}), **settings.get(name, {})}
+
+    def media_server(name: str) -> MediaServer:
+        own = of("media-server", name)
+        workers = int(own.get("DOORDARSHAN_WORKERS", "1"))
+        first = free_run(workers, besides=taken)
+        taken.extend(range(first, first + workers))
+        return MediaServer(name, next(tcp), first, own, media_ports=workers)
 
     def names(kind: str, number: int) -> list[str]:
         return [f"{kind}-{n}" for n in range(1, number + 1)]
@@ -149,9 +155,7 @@ def plan_of(
     return Plan(
         gateways=[Frontend(n, next(tcp), next(tcp), of("gateway", n)) for n in names("gateway", gateways)],
         kendras=[Frontend(n, next(tcp), None, of("kendra", n)) for n in names("kendra", kendras)],
-        media_servers=[
-            MediaServer(n, next(tcp), next(udp), of("media-server", n)) for n in names("media-server", media_servers)
-        ],
+        media_servers=[media_server(name) for name in names("media-server", media_servers)],
         cluster_secret=CLUSTER_SECRET,
         redis_prefix=prefix,
     )

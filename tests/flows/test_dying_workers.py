@@ -8,13 +8,21 @@ import pytest
 
 from services.testing.session import Session
 from services.testing.system import System, running_system
+from sfu.plane import native
 from tests.eventually import eventually
 from tests.flows.pairs import Pair, log, pairs, seats, seen_again, where
 from tests.truth import settled
 
 SERVER = "media-server-1"
-SETTINGS = {"media-server": {"DOORDARSHAN_WORKERS": "2", "DOORDARSHAN_WORKER_DIES_ON": "SIGUSR1"}}
+SETTINGS = {
+    "media-server": {
+        "DOORDARSHAN_PLANE": "native",
+        "DOORDARSHAN_WORKERS": "2",
+        "DOORDARSHAN_WORKER_DIES_ON": "SIGUSR1",
+    }
+}
 BACK_WITHIN = 3.0
+pytestmark = pytest.mark.skipif(bool(native.missing()), reason=f"only the native plane has several: {native.missing()}")
 
 
 @pytest.fixture(scope="module")

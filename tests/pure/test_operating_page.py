@@ -22,12 +22,24 @@ WORDS = {
     "none": None,
     "empty": "",
     "any": 0,
+    "off": 0,
     "a day": 86_400,
     "the same": None,
     "7 days": 7 * 86_400,
     "30 days": 30 * 86_400,
 }
-IN_WORDS = {"LOG", "WEB_ROOT", "CLUSTER_SECRET", "SERVER", "CAPACITY", "POSTGRES_URL", "AMQP_URL", "REDIS_URL"}
+IN_WORDS = {
+    "LOG",
+    "WEB_ROOT",
+    "CLUSTER_SECRET",
+    "SERVER",
+    "CAPACITY",
+    "WORKERS",
+    "PLANE",
+    "POSTGRES_URL",
+    "AMQP_URL",
+    "REDIS_URL",
+}
 """What has no default that a table could hold as it is."""
 
 

@@ -97,7 +97,9 @@ async def test_the_metrics_count_what_is_in_memory(stage: Stage, server: MediaSe
         for noun in ("routers", "transports", "producers", "consumers")
     }
     assert counted == {"routers": 1, "transports": 2, "producers": 1, "consumers": 1}
-    assert registry.get_sample_value("doordarshan_media_packets_sent_total") == 0
+    assert registry.get_sample_value("doordarshan_media_packets_sent_total", {"worker": "worker-0"}) == 0
+    assert registry.get_sample_value("doordarshan_media_streams", {"worker": "worker-0"}) == 2
+    assert registry.get_sample_value("doordarshan_media_workers") == 1
 
 
 async def test_a_clean_stop_leaves_no_row_and_no_queue_and_the_telling_to_kendra(stage: Stage) -> None:

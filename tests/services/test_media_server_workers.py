@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,12 +18,27 @@ from contracts.meeting import Capacity
 from services.bus import KENDRA_COMMANDS
 from services.cli.stack.ports import free_ports
 from services.media_server.main import MediaServer
+from services.media_server.metrics import DEATHS, STUCK
+from services.media_server.settings import Settings
 from services.media_server.workers import MOST_DEATHS, Deaths
 from services.testing.session import Broker, Session
+from sfu.plane import native
+from sfu.plane.native import NativePlane
+from sfu.worker import PLANES, Worker
 from tests.eventually import eventually
 from tests.services.media_server_peers import Meeting, Stage, staged
 
 ALLOCATE = AllocateRouter(capacity=Capacity(participants=80, producers=20))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def several_workers() -> Iterator[None]:
+    """Where there is no native plane the reference plane goes by its name: alone it would be one worker."""
+    with pytest.MonkeyPatch.context() as patched:
+        if native.missing():
+            patched.setattr(native, "_broken", "")
+            patched.setitem(PLANES, "native", PLANES["reference"])
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +50,7 @@ async def stage(session: Session, rabbitmq: Broker) -> AsyncIterator[Stage]:
 @pytest.fixture
 async def server(stage: Stage) -> AsyncIterator[MediaServer]:
     """A server with two workers, whose allocations nobody wants are looked for often."""
-    async with running(stage, workers=2, heartbeat=0.2) as started:
+    async with running(stage, plane="native", workers=2, heartbeat=0.2) as started:
         yield started
 
 
@@ -78,12 +93,20 @@ async def two_meetings(stage: Stage, server: MediaServer) -> tuple[Meeting, Meet
     return first, second
 
 
+def killed(worker: Worker) -> None:
+    """Let a worker die, by a real panic where its plane can have one."""
+    if isinstance(worker.plane, NativePlane):
+        worker.plane.panic()
+    else:
+        worker.die(RuntimeError("the plane is gone"))
+
+
 async def test_only_its_meetings_are_lost_and_told_of_until_they_moved(stage: Stage, server: MediaServer) -> None:
     lost, other = await two_meetings(stage, server)
     router = server.world.registry.rooms["acme", lost.id].router.id
     kept = await stage.live(server)
     async with kendra_hears(stage) as heard:
-        server.world.workers[0].die(RuntimeError("the plane is gone"))
+        killed(server.world.workers[0])
         await eventually(lambda: _true(len(heard) >= 3))
         told = {(one.meeting_id, one.epoch, one.router_id) for notice in heard for one in notice.routers}
         assert told == {(lost.id, lost.epoch, router)}
@@ -171,6 +194,71 @@ async def test_a_server_whose_workers_die_too_often_ends(stage: Stage) -> None:
             server.world.workers[0].die(RuntimeError("the plane is gone"))
         await asyncio.wait_for(server.stopping.wait(), 5)
         assert server.failed
+
+
+async def test_one_that_stands_still_is_told_of_and_after_a_while_taken_for_dead(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = {"worker_watched": 0.05, "worker_stuck": 0.2, "worker_lost": 0.6}
+    async with running(stage, plane="native", workers=2, heartbeat=0.2, **watched) as server:
+        lost, other = await two_meetings(stage, server)
+        stuck, well = server.world.workers
+        was = [counter.labels(stuck.id)._value.get() for counter in (STUCK, DEATHS)]
+        monkeypatch.setattr(type(stuck.plane), "turns", lambda plane: 7 if plane is stuck.plane else None)
+        await eventually(lambda: _true(STUCK.labels(stuck.id)._value.get() == was[0] + 1))
+        assert stuck in server.world.workers, "it may go on"
+        async with kendra_hears(stage) as heard:
+            await eventually(lambda: _true(bool(heard)))
+        assert {one.meeting_id for notice in heard for one in notice.routers} == {lost.id}
+        assert DEATHS.labels(stuck.id)._value.get() == was[1] + 1
+        await eventually(lambda: _true(len(server.world.workers) == 2))
+        assert server.world.workers[0] is well
+        assert server.world.workers[1].id == stuck.id
+        assert await other.transport("recv")
+        await lost.wants(None)
+        await eventually(lambda: _true(not server.world.registry.lost))
+
+
+@pytest.mark.parametrize(
+    ("settings", "workers"),
+    [
+        ({"plane": "reference"}, 1),
+        ({"plane": "native"}, 6),
+        ({"plane": "native", "media_port": 9000, "media_ports": 4}, 4),
+        ({"plane": "native", "media_port": 65_534}, 2),
+        ({"plane": "native", "workers": 9}, 9),
+    ],
+)
+def test_there_are_as_many_as_cores_and_ports_unless_the_operator_says_how_many(
+    settings: dict[str, Any], workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.media_server.settings.cores", lambda: [2, 3, 5, 7, 11, 13])
+    made = Settings(server="ms1", **settings)
+    assert made.number_of_workers == workers
+    assert made.streams == 1024 * workers
+    assert made.usable_cores == (1 if settings["plane"] == "reference" else min(6, workers + 1))
+    assert made.core_of(7) is None
+    assert Settings(server="ms1", pin=True, **settings).core_of(7) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"plane": "reference", "workers": 2}, "the reference plane has one"),
+        ({"plane": "silent", "workers": 2}, "the silent plane has one"),
+        ({"plane": "native", "workers": 3, "media_port": 9000, "media_ports": 2}, "not so many ports from 9000 on"),
+        ({"plane": "native", "workers": 3, "media_port": 65_534}, "not so many ports"),
+    ],
+)
+def test_more_than_there_can_be_are_refused(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Settings(server="ms1", **settings)
+
+
+def test_a_native_plane_that_is_not_there_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_broken", "No module named 'packet_plane'")
+    with pytest.raises(ValueError, match=r"no native plane here .No module.*make up builds it where cargo is"):
+        Settings(server="ms1", plane="native")
 
 
 def test_pauses_grow_with_the_deaths_of_the_last_minute() -> None:

@@ -5,6 +5,7 @@
 
 import secrets
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from services.cli.stack.errors import CannotRun, PortTaken
@@ -12,6 +13,7 @@ from services.cli.stack.errors import CannotRun, PortTaken
 BASE = 8480
 _EPHEMERAL = range(32768, 61000)
 _CHOICE = range(10240, 32768)
+_BOTH = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,15 @@ def check_free(port: int, purpose: str, kind: socket.SocketKind = socket.SOCK_ST
     """Raise PortTaken when somebody else uses the port."""
     if not is_free(port, kind, host):
         raise PortTaken(port, purpose)
+
+
+def free_run(count: int, besides: Collection[int] = ()) -> int:
+    """Return the first of so many ports in a row that nobody uses now, neither UDP nor TCP, and that are not among these."""
+    while True:
+        first = secrets.choice(_CHOICE[: len(_CHOICE) - count])
+        run = range(first, first + count)
+        if not set(run) & set(besides) and all(is_free(port, kind) for port in run for kind in _BOTH):
+            return first
 
 
 def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:

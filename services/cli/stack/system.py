@@ -17,12 +17,13 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "
 
 @dataclass(frozen=True, slots=True)
 class MediaServer:
-    """One media server: its name and ports. `settings` are more DOORDARSHAN_* variables."""
+    """One media server: its name and ports, of which `media_ports` from `media_port` on are its. `settings` are more DOORDARSHAN_* variables."""
 
     name: str
     admin_port: int
     media_port: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    media_ports: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ class System:
                 check_free(front.http_port, f"{front.name}, HTTP", host=self.host)
         for server in self.media_servers:
             check_free(server.admin_port, f"{server.name}, metrics")
-            check_free(server.media_port, f"{server.name}, media", socket.SOCK_DGRAM, self.host)
+            for port in range(server.media_port, server.media_port + server.media_ports):
+                check_free(port, f"{server.name}, media", socket.SOCK_DGRAM, self.host)
+                check_free(port, f"{server.name}, media over TCP", host=self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ def _media_server(system: System, server: MediaServer, addresses: Addresses) -> 
         "DOORDARSHAN_LISTEN_IP": system.host,
         "DOORDARSHAN_ANNOUNCED_ADDRESS": system.host,
         "DOORDARSHAN_MEDIA_PORT": str(server.media_port),
+        "DOORDARSHAN_MEDIA_PORTS": str(server.media_ports),
     }
     return _process(system, server, "media-server", addresses, own)
 
