@@ -11,6 +11,8 @@ pub const DELAY: Micros = 10_000;
 pub const INTERVAL: Micros = 40_000;
 pub const MAX_INTERVAL: Micros = 400_000;
 pub const TRIES: u8 = 10;
+/// A packet that was asked for over so long is too late, and no sender keeps it.
+pub const TOO_LATE: Micros = 2_000_000;
 /// A gap that makes more packets missing than these is given up: only a key frame helps.
 pub const MAX_MISSING: usize = 1000;
 
@@ -89,14 +91,15 @@ impl NackGenerator {
         if self.missing.is_empty() || self.due > now {
             return false;
         }
-        let interval = round_trip
-            .filter(|time| *time > INTERVAL)
-            .map_or(INTERVAL, |time| time.saturating_add(time / 4));
-        let again = now + interval.min(MAX_INTERVAL);
+        let interval = match round_trip {
+            Some(time) if time > INTERVAL => time.saturating_add(time / 4).min(MAX_INTERVAL),
+            _ => INTERVAL,
+        };
+        let (again, tries) = (now + interval, (TOO_LATE / interval).min(TRIES.into()) as u8);
         let (before, mut next) = (self.missing.len(), Micros::MAX);
         self.missing.retain_mut(|each| {
             if each.due <= now {
-                if each.tries == TRIES {
+                if each.tries >= tries {
                     return false;
                 }
                 asked.push(each.extended);
@@ -214,6 +217,25 @@ mod tests {
         nack.received(12, false, 0);
         asked(&mut nack, 10 * MS, Some(Micros::MAX));
         assert_eq!(nack.next_due(), Some(410 * MS));
+    }
+
+    #[test]
+    fn over_a_long_round_trip_it_is_too_late_after_two_seconds() {
+        for (round_trip, requests, given_up) in [(40, 10, 410), (160, 10, 2010), (320, 5, 2010), (2000, 5, 2010)] {
+            let mut nack = NackGenerator::new();
+            nack.received(10, false, 0);
+            nack.received(12, false, 0);
+            let mut times = Vec::new();
+            while let Some(now) = nack.next_due() {
+                asked(&mut nack, now, Some(round_trip * MS));
+                times.push(now / MS);
+            }
+            assert_eq!(
+                (times.len() - 1, times.last()),
+                (requests, Some(&given_up)),
+                "round trip {round_trip} ms"
+            );
+        }
     }
 
     #[test]
