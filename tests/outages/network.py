@@ -1,28 +1,33 @@
 """The network between a process and its services, as something that can be cut, that can swallow everything, and that can be slow.
 
-Each link is a listener of our own in front of a service. A link that swallows is a partition as both ends see it: nothing arrives,
-nobody is told, connections that are begun get no answer; what was under way arrives when it heals, as TCP would send it again.
+Each link is a listener of our own in front of a service. A process is cut off by the kernel, which drops the packets between it and
+its link. A link may also swallow, which looks the same to a process and needs no rights: nothing arrives, nobody is told, connections
+that are begun get no answer; what was under way arrives when it heals, as TCP would send it again.
 """
 
 import asyncio
+import socket
+import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
-from services.cli.stack.ports import free_ports
 from services.cli.stack.private import AMQP_URL, POSTGRES_URL
 from services.cli.stack.system import Process
+from tests.outages.packets import Refused, dropped
 
 _CHUNK = 64 * 1024
 _MOST_ON_THE_WAY = 256
 
 
 class Link:
-    """One way to one service. `delay` is added to whatever the service says, seconds."""
+    """One way to one service; its port is its own from the beginning. `delay` is added to whatever the service says, seconds."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
         self.delay = 0.0
         self._whole = asyncio.Event()
         self._whole.set()
@@ -33,12 +38,11 @@ class Link:
     async def open(self, host: str, port: int) -> None:
         """Begin to carry to a service."""
         self._target = (host, port)
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=_CHUNK)
+        self._server = await asyncio.start_server(self._accept, sock=self._socket, limit=_CHUNK)
 
     async def close(self) -> None:
         """Carry nothing any more."""
-        if self._server is not None:
-            self._server.close()
+        (self._server or self._socket).close()
         for flow in self._flows:
             flow.cancel()
         await asyncio.gather(*self._flows, return_exceptions=True)
@@ -93,9 +97,8 @@ class Network:
     """The links of some processes: to the broker and to Postgres, each process its own."""
 
     def __init__(self, *names: str) -> None:
-        ports = iter(free_ports(2 * len(names)))
-        self.broker: Mapping[str, Link] = {name: Link(next(ports)) for name in names}
-        self.postgres: Mapping[str, Link] = {name: Link(next(ports)) for name in names}
+        self.broker: Mapping[str, Link] = {name: Link() for name in names}
+        self.postgres: Mapping[str, Link] = {name: Link() for name in names}
         self._targets: dict[Link, tuple[str, int]] = {}
 
     def routed(self, process: Process) -> Process:
@@ -143,3 +146,15 @@ async def swallowed(*links: Link) -> AsyncIterator[None]:
     finally:
         for link in links:
             link.heal()
+
+
+@asynccontextmanager
+async def cut_off(*links: Link) -> AsyncIterator[None]:
+    """Have no packet of links arrive while inside. A machine that does not allow that has them swallow instead, and is said to."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(dropped(*(link.port for link in links)))
+        except Refused as why:
+            warnings.warn(f"cut off by a proxy that swallows: this machine drops no packets ({why})", stacklevel=1)
+            await stack.enter_async_context(swallowed(*links))
+        yield
