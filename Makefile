@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTHON3 ?= python3
 OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
-.PHONY: up down status test faults chaos check format recordings docs bench clean
+.PHONY: up down status test faults chaos fuzz check format recordings docs bench clean
 
 up:
 	@$(PYTHON3) scripts/install.py up
@@ -20,6 +20,7 @@ status:
 test:
 	@$(PYTHON3) scripts/install.py test
 	@cd web && npm run --silent test
+	@$(PYTHON3) scripts/native.py test
 	@exec $(BIN)/pytest $(TESTS)
 
 # Every flow through every fault point; `make test` goes through a fixed selection of them.
@@ -32,17 +33,23 @@ chaos:
 	@$(PYTHON3) scripts/install.py up
 	@exec $(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
+# The native plane's parsers under random input, so long each (60); `make test` runs a fixed number of inputs.
+fuzz:
+	@exec $(PYTHON3) scripts/native.py fuzz $(SECONDS)
+
 check:
 	@$(PYTHON3) scripts/install.py check
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@$(PYTHON3) scripts/native.py check
 	cd web && npm run --silent check
 
 format:
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	@if command -v cargo >/dev/null; then cd sfu/native && cargo fmt; fi
 
 # Record each flow anew, after the contract was changed on purpose: make test replays what lies in tests/recordings.
 recordings:

@@ -3,8 +3,9 @@
 
     scripts/install.py up|test|check
 
-up: uv, PostgreSQL, RabbitMQ, Redis, the locked Python packages, the built web page. test: also Chromium and every npm package.
-check: no services, but the compiler of the page. What is there already is left alone; unchanged inputs (by their hash)
+up: uv, PostgreSQL, RabbitMQ, Redis, the locked Python packages, the native packet plane, the built web page. test: also Chromium and
+every npm package. check: no services, but the compiler of the page. The native plane is built where cargo is; elsewhere one line says
+so and the reference plane runs: no compiler is ever fetched. What is there already is left alone; unchanged inputs (by their hash)
 are not installed or built again. Each failure is one line that says what to do, and exit status 1.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,12 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 PROJECT = Path(__file__).resolve().parents[1]
 STATE = PROJECT / ".run" / "install"
 TOOLS = PROJECT / ".run" / "tools"
 WEB = PROJECT / "web"
+NATIVE = PROJECT / "sfu" / "native"
 POLICY = Path("/usr/sbin/policy-rc.d")
 NOT_SOURCE = {"node_modules", "dist", "coverage", ".vite"}
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -35,6 +38,7 @@ SERVICES = {"rabbitmq-server": "rabbitmq-server", "redis-server": "redis-server"
 BROWSER = {"chromium": "chromium"}
 """Program → Debian package."""
 OLDEST_NODE, NODE = 20, "https://nodejs.org/en/download"
+OLDEST_CARGO, CARGO = (1, 85), "https://rustup.rs"
 
 
 class CannotInstall(Exception):
@@ -130,13 +134,48 @@ def install_uv() -> Path:
 
 
 def install_python_packages(uv: Path) -> None:
-    """Bring `.venv` to what uv.lock says."""
+    """Bring `.venv` to what uv.lock says, with the native plane where it can be built and without any elsewhere."""
     inputs = [PROJECT / "uv.lock", PROJECT / "pyproject.toml", PROJECT / ".python-version"]
+    what, sync = "Python packages", [str(uv), "sync", "--locked", "--quiet"]
+    failure = "uv could not install the Python packages (no network?)"
+    why = why_no_native_plane()
+    if why:
+        print(f"  · no native plane: {why}; the reference plane runs", flush=True)
+    else:
+        inputs += native_sources()
+        what, sync = "Python packages, plane", [*sync, "--group", "native"]
+        failure += " or not build the native plane (DOORDARSHAN_PLANE=reference leaves it out)"
     if unchanged("python", inputs) and (PROJECT / ".venv" / "bin" / "doordarshan").exists():
         return
-    with step("Python packages"):
-        run([str(uv), "sync", "--locked", "--quiet"], "uv could not install the Python packages (no network?)")
+    with step(what):
+        run(sync, failure, settings={"MATURIN_NO_INSTALL_RUST": "1"})
     remember("python", inputs)
+
+
+def why_no_native_plane() -> str:
+    """Return what keeps this machine from building the native plane; empty if it can."""
+    plane = os.environ.get("DOORDARSHAN_PLANE", "native")
+    if plane != "native":
+        return f"DOORDARSHAN_PLANE is {plane}"
+    if shutil.which("cargo") is None:
+        return f"cargo is missing ({CARGO})"
+    if shutil.which("cc") is None:
+        return "cc is missing (apt-get install gcc libc6-dev)"
+    said = subprocess.run(
+        ["cargo", "--version"], cwd=str(PROJECT), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    )
+    found = re.match(r"cargo (\d+)\.(\d+)", said.stdout.decode(errors="replace"))
+    if found is None:
+        return f"cargo does not run ({CARGO})"
+    if tuple(map(int, found.groups())) < OLDEST_CARGO:
+        return f"cargo {'.'.join(found.groups())} is older than {'.'.join(map(str, OLDEST_CARGO))} ({CARGO})"
+    return ""
+
+
+def native_sources() -> list[Path]:
+    """Return every file that the native plane is built from."""
+    listed = [NATIVE / name for name in ("Cargo.lock", "Cargo.toml", "packet_plane.pyi", "pyproject.toml")]
+    return [*listed, *sorted((NATIVE / "src").rglob("*.rs"))]
 
 
 def install_web_packages() -> None:
@@ -219,10 +258,22 @@ def step(what: str) -> Iterator[None]:
     print(f"  ✓ {what:<24}{time.monotonic() - begun:6.2f} s", flush=True)
 
 
-def run(command: list[str], failure: str, cwd: Path = PROJECT, check: bool = True) -> str | None:
+def run(
+    command: list[str],
+    failure: str,
+    cwd: Path = PROJECT,
+    check: bool = True,
+    settings: Mapping[str, str] | None = None,
+) -> str | None:
     """Run a program in silence. Return None when it succeeded, else its last words; with `check` raise CannotInstall."""
     done = subprocess.run(
-        command, cwd=str(cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        command,
+        cwd=str(cwd),
+        env={**os.environ, **(settings or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     if done.returncode == 0:
         return None

@@ -27,9 +27,11 @@ def installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "TOOLS": tmp_path / "tools",
         "PROJECT": tmp_path,
         "WEB": tmp_path / "web",
+        "NATIVE": tmp_path / "native",
     }.items():
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(module.os, "getuid", lambda: 0)
+    monkeypatch.delenv("DOORDARSHAN_PLANE", raising=False)
     return module
 
 
@@ -152,6 +154,53 @@ def test_a_locked_package_that_cannot_be_fetched_is_one_line(installer: ModuleTy
     )
     with pytest.raises(installer.CannotInstall, match=r"\(no network\?\): error: Failed to fetch"):
         installer.install_python_packages(tmp_path / "bin" / "uv")
+
+
+@pytest.mark.parametrize(
+    ("programs", "why"),
+    [
+        ({}, "cargo is missing (https://rustup.rs)"),
+        ({"cargo": "echo cargo 1.95.0"}, "cc is missing (apt-get install gcc libc6-dev)"),
+        ({"cargo": "echo cargo 1.65.0", "cc": "exit 0"}, "cargo 1.65 is older than 1.85 (https://rustup.rs)"),
+        ({"cargo": "echo no toolchain >&2; exit 1", "cc": "exit 0"}, "cargo does not run (https://rustup.rs)"),
+        ({"cargo": "echo 'cargo 1.100.2 (abc 2027-01-01)'", "cc": "exit 0"}, ""),
+    ],
+)
+def test_the_native_plane_is_built_only_where_it_can_be_and_one_line_says_why_not(
+    installer: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], programs: dict[str, str], why: str
+) -> None:
+    for name, script in programs.items():
+        put_program(tmp_path, name, script)
+    put_program(tmp_path, "uv", f'echo "$@ $MATURIN_NO_INSTALL_RUST" >> {tmp_path}/asked')
+    installer.install_python_packages(tmp_path / "bin" / "uv")
+    group = "" if why else " --group native"
+    assert (tmp_path / "asked").read_text() == f"sync --locked --quiet{group} 1\n"
+    said = [line for line in capsys.readouterr().out.splitlines() if "no native plane" in line]
+    assert said == ([f"  · no native plane: {why}; the reference plane runs"] if why else [])
+
+
+def test_who_wants_the_reference_plane_builds_no_other(
+    installer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_program(tmp_path, "cargo", "echo cargo 1.95.0")
+    put_program(tmp_path, "cc")
+    assert installer.why_no_native_plane() == ""
+    monkeypatch.setenv("DOORDARSHAN_PLANE", "reference")
+    assert installer.why_no_native_plane() == "DOORDARSHAN_PLANE is reference"
+
+
+def test_the_native_plane_is_built_again_when_a_source_of_it_changed(installer: ModuleType, tmp_path: Path) -> None:
+    put_program(tmp_path, "cargo", "echo cargo 1.95.0")
+    put_program(tmp_path, "cc")
+    put_program(tmp_path, "uv", f"echo asked >> {tmp_path}/asked")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "doordarshan").touch()
+    source = tmp_path / "native" / "src" / "rtcp" / "write.rs"
+    source.parent.mkdir(parents=True)
+    for text in ("one", "one", "two"):
+        source.write_text(text)
+        installer.install_python_packages(tmp_path / "bin" / "uv")
+    assert (tmp_path / "asked").read_text().split() == ["asked", "asked"]
 
 
 def test_an_unknown_purpose_is_refused() -> None:
