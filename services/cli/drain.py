@@ -1,7 +1,6 @@
 """`doordarshan drain <server>` empties a media server and shows how far it is; `undrain <server>` has meetings placed on it again."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 
 from contracts.actor import Grant
@@ -9,11 +8,10 @@ from contracts.servers import MediaServerView, ServersListed
 from services.cli.cluster import checked_id
 from services.cli.deployment import Deployment
 from services.cli.emptying import Emptying, Screen
+from services.cli.moments import seconds_of
 from services.cli.participant.api import Api, ApiError
 from services.cli.stack.errors import CannotRun
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-_LONGEST = 86_400.0
 _BUDGET = 15.0
 _INTERRUPTED = 130
 
@@ -73,15 +71,6 @@ def undrain(
     """
     operator = _Operator(Deployment.find(url, key, secret, verify=not insecure), server)
     asyncio.run(operator.doing(operator.undrain))
-
-
-def seconds_of(duration: str) -> float:
-    """Return the seconds of `60s`, `5m`, `1h` or `90`. Raises CannotRun."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([smh]?)", duration.strip())
-    seconds = float(found[1]) * _UNITS[found[2]] if found else _LONGEST + 1
-    if seconds > _LONGEST:
-        raise CannotRun(f"a deadline is a time up to a day, as 60s, 5m or 1h, not {duration!r}")
-    return seconds
 
 
 class _Operator:

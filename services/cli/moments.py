@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from services.cli.stack.errors import CannotRun
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST = 86_400.0
 
 
 def moment(said: str, now: datetime) -> datetime:
@@ -17,6 +18,15 @@ def moment(said: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):
         raise CannotRun(f"{said!r} is no time: say how long ago (90m, 2h, 7d), or 2026-11-22T12:00") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def seconds_of(span: str) -> float:
+    """Return the seconds of `60s`, `5m`, `1h` or `90`. Raises CannotRun."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([smh]?)", span.strip())
+    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else _LONGEST + 1
+    if seconds > _LONGEST:
+        raise CannotRun(f"say a time up to a day, as 60s, 5m or 1h, not {span!r}")
+    return seconds
 
 
 def shown(at: datetime) -> str:

@@ -6,8 +6,8 @@ import pytest
 
 from contracts.ids import BootId, MediaServerId
 from contracts.servers import MediaServerView
-from services.cli.drain import seconds_of
 from services.cli.emptying import Emptying, Screen
+from services.cli.moments import seconds_of
 from services.cli.stack.errors import CannotRun
 
 
@@ -101,5 +101,5 @@ def test_a_cancelled_drain_says_what_stays_moved(emptying: Emptying) -> None:
 def test_a_deadline_is_a_number_with_a_unit() -> None:
     assert [seconds_of(one) for one in ("60s", "5m", "1.5h", "90", "0s")] == [60, 300, 5400, 90, 0]
     for wrong in ("", "soon", "-1s", "5 weeks", "25h", "1e3"):
-        with pytest.raises(CannotRun, match="a deadline is a time"):
+        with pytest.raises(CannotRun, match="say a time up to a day"):
             seconds_of(wrong)
