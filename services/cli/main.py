@@ -19,6 +19,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     ("down", "services.cli.down:down", "Stop the running `up` of this checkout.", RUN),
     ("status", "services.cli.status:status", "Show what runs, what is ready, and each server's load.", RUN),
     ("check", "services.cli.check:check", "Prove a deployment: two headless participants exchange media.", OPERATE),
+    ("join", "services.cli.join:join", "Join a meeting without a browser; say what is heard of whom.", OPERATE),
     ("history", "services.cli.history.command:history", "Show a meeting as it was at an instant.", OPERATE),
     ("explain", "services.cli.explain:explain", "Show why meetings live where they do, or would elsewhere.", OPERATE),
     ("drain", "services.cli.drain:drain", "Empty a media server: its meetings move away.", OPERATE),

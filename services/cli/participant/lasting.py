@@ -85,11 +85,11 @@ class LastingParticipant(Participant):
             carrier.changed()
         await self._ready(lambda: all(carrier.transport for carrier in self._carriers.values()))
 
-    async def produce(self) -> None:
+    async def produce(self, kinds: Sequence[str] = tuple(TRACKS)) -> None:
         """Send the own picture and tone from now on, whatever happens; wait until they are sent. Raises as `connect`."""
-        self._publications.kinds = list(TRACKS)
+        self._publications.kinds = list(kinds)
         self._carriers["send"].changed()
-        await self._ready(lambda: set(self._publications.producers) == set(TRACKS))
+        await self._ready(lambda: set(self._publications.producers) == set(kinds))
 
     def pause(self, kind: str, paused: bool = True) -> None:
         """Pause (or resume) what is sent of a kind; it comes back paused after a move."""
