@@ -121,10 +121,12 @@ class Look(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """What a page showed of one participant since `forget_pictures`: frames, and the longest time without one in seconds."""
+    """What a page showed of one participant since `forget_pictures`: frames since its last standstill of a second, the longest time
+    without one in seconds, and when that standstill ended (Unix time; 0 for never)."""
 
     frames: int
     still: float
+    back: float
 
 
 class Page:

@@ -45,12 +45,18 @@
   };
 
   // When pictures of the others were shown, by the video element that showed them: it stays while tracks come and go.
+  // A second without a frame is a standstill; `back` is when the last one ended, `frames` are counted from there.
   const shown = new Map();
+  function begun() {
+    return { last: performance.now(), longest: 0, frames: 0, back: 0 };
+  }
   function watchPicture(video) {
-    const seen = { last: performance.now(), longest: 0, frames: 0 };
+    const seen = begun();
     shown.set(video, seen);
     const frame = (now) => {
-      seen.longest = Math.max(seen.longest, now - seen.last);
+      const still = now - seen.last;
+      seen.longest = Math.max(seen.longest, still);
+      if (still >= 1000) Object.assign(seen, { back: (performance.timeOrigin + now) / 1000, frames: 0 });
       seen.last = now;
       seen.frames += 1;
       video.requestVideoFrameCallback(frame);
@@ -61,13 +67,15 @@
     for (const video of document.querySelectorAll(".tile:not(.own) video")) if (!shown.has(video)) watchPicture(video);
   }).observe(document, { childList: true, subtree: true });
 
-  // Each other participant's picture since `forgetPictures`: frames shown, the longest time without one so far (s).
+  // Each other participant's picture since `forgetPictures`: frames shown since it last stood still for a second, the longest time
+  // without one so far (s), and when that last standstill ended (s since 1970; 0: there was none, or it still lasts).
   window.pictures = () => Object.fromEntries([...document.querySelectorAll(".tile:not(.own)")].map((tile) => {
-    const { last, longest, frames } = shown.get(tile.querySelector("video"));
-    return [tile.querySelector(".name").textContent, { frames, still: Math.max(longest, performance.now() - last) / 1000 }];
+    const { last, longest, frames, back } = shown.get(tile.querySelector("video"));
+    const still = performance.now() - last;
+    return [tile.querySelector(".name").textContent, { frames, still: Math.max(longest, still) / 1000, back: still < 1000 ? back : 0 }];
   }));
   window.forgetPictures = () => {
-    for (const seen of shown.values()) Object.assign(seen, { last: performance.now(), longest: 0, frames: 0 });
+    for (const seen of shown.values()) Object.assign(seen, begun());
   };
 
   // `windows` + 1 looks, one second apart.
