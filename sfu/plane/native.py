@@ -17,7 +17,7 @@ from sfu.plane import seat
 try:
     import packet_plane
 
-    _broken = "" if hasattr(packet_plane, "Plane") else "the package packet_plane is empty"
+    _broken = "" if hasattr(packet_plane, "Plane") else "the package packet_plane has no Plane"
 except ImportError as error:
     _broken = str(error)
 

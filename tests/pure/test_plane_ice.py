@@ -7,6 +7,7 @@ from sfu.packets import rtcp
 from sfu.plane import seat
 from tests.pure.virtual_plane import Client, VirtualPlane, call
 
+pytestmark = pytest.mark.usefixtures("each_core")
 NEW = seat.IceCredentials("renewed", "a-new-password-0123456789")
 
 
@@ -34,7 +35,7 @@ def test_a_check_that_is_not_authentic_gets_no_answer_and_counts_for_nothing(ice
     assert plane.events == []
     client.send(b"\x16\xfe\xfd" + bytes(30))
     assert plane.events == []
-    assert plane.core.stats.discarded == 2
+    assert plane.stats().discarded == 2
 
 
 def test_checks_without_integrity_or_fingerprint_or_name_are_ignored() -> None:
@@ -59,7 +60,7 @@ def test_an_answer_is_never_larger_than_the_question() -> None:
     plane = VirtualPlane()
     client = plane.client("a", secured=False)
     client.check()
-    stats = plane.core.stats
+    stats = plane.stats()
     assert 0 < stats.bytes_sent <= stats.bytes_received
 
 
@@ -91,10 +92,11 @@ def test_eight_addresses_are_kept_and_the_selected_one_always() -> None:
     for port in [selected[1], *range(3000, 3012)]:
         client.moved(port)
         client.check()
-    ice = plane.core.transports[client.name].ice
-    assert len(ice.tuples) == 8
-    assert ice.selected == selected
-    assert selected in ice.tuples
+    assert plane.selected(client.name) == selected
+    if plane.runs == "reference":
+        ice = plane.core.transports[client.name].ice
+        assert len(ice.tuples) == 8
+        assert selected in ice.tuples
     plane.events.clear()
     client.moved(3000)
     client.send(b"\x16\xfe\xfd" + bytes(30))
@@ -123,12 +125,14 @@ def test_credentials_in_use_hold_over_restarts_that_were_never_used() -> None:
     for each in [*unused, NEW]:
         plane.order(seat.RestartIce(client.name, each))
     assert client.check()
-    assert len(plane.core._by_fragment) == len(plane.core.transports[client.name].ice.fragments()) == 4
+    if plane.runs == "reference":
+        assert len(plane.core._by_fragment) == len(plane.core.transports[client.name].ice.fragments()) == 4
     assert client.check(ice=unused[0]) == []
     assert client.check(ice=unused[-1])
     assert client.check() == []
     assert client.check(ice=NEW)
-    assert plane.core._by_fragment == {NEW.username_fragment: plane.core.transports[client.name]}
+    if plane.runs == "reference":
+        assert plane.core._by_fragment == {NEW.username_fragment: plane.core.transports[client.name]}
 
 
 def test_a_selected_address_that_fell_silent_gives_way_to_one_that_is_checked() -> None:
@@ -137,7 +141,7 @@ def test_a_selected_address_that_fell_silent_gives_way_to_one_that_is_checked() 
     publisher.frames(1, 5)
     viewer.moved(4000)
     viewer.check()
-    assert plane.core.transports[viewer.name].ice.selected == ("10.0.0.1", 1001)
+    assert plane.selected(viewer.name) == ("10.0.0.1", 1001)
     plane.after(11, step=0.1)
     viewer.check()
     assert plane.events[-1] == seat.IceSelected(viewer.name, viewer.address, nominated=True)
@@ -154,7 +158,7 @@ def test_a_selected_address_that_sends_media_stays_selected_without_checks() -> 
         viewer.report(next(rtcp.write_receiver_reports([rtcp.Report(5000, 0, 0, 0, 0, 0, 0)])))
     viewer.moved(4000)
     viewer.check()
-    assert plane.core.transports[viewer.name].ice.selected == first
+    assert plane.selected(viewer.name) == first
 
 
 def test_consent_ends_thirty_seconds_after_the_last_sign_of_life_and_nothing_is_sent_then() -> None:
@@ -167,9 +171,9 @@ def test_consent_ends_thirty_seconds_after_the_last_sign_of_life_and_nothing_is_
     assert seat.IceLost(viewer.name) not in plane.events
     plane.after(6)
     assert plane.events.count(seat.IceLost(viewer.name)) == 1
-    sent = plane.core.stats.packets_sent
+    sent = plane.stats().packets_sent
     plane.order(seat.SendDatagram(viewer.name, b"\x16" * 20))
-    assert plane.core.stats.packets_sent == sent
+    assert plane.stats().packets_sent == sent
 
 
 def test_authentic_media_is_a_sign_of_life_and_forged_media_is_not() -> None:

@@ -85,6 +85,7 @@ def test_a_packet_is_sent_again_ten_times_at_most() -> None:
     assert history.again(1, 1.6, pause=0.05)
 
 
+@pytest.mark.usefixtures("each_core")
 def test_losses_far_apart_are_all_asked_for_in_packets_that_can_be_sealed() -> None:
     plane, publisher, _ = call()
     publisher.media(0, KEY_FRAME)
@@ -246,6 +247,7 @@ def test_a_jump_of_transport_wide_numbers_is_not_filled_with_losses() -> None:
     assert (int.from_bytes(body[:2], "big"), int.from_bytes(body[2:4], "big")) == (30000, 1)
 
 
+@pytest.mark.usefixtures("each_core")
 @pytest.mark.parametrize(
     "case",
     [case for case in corpora.table("seq_manager") if case["bits"] == 16 and not any(s["drop"] for s in case["steps"])],

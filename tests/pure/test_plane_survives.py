@@ -12,6 +12,7 @@ from sfu.plane.reference.plane import MAX_DATAGRAM
 from tests.pure import corpora
 from tests.pure.virtual_plane import DELTA_FRAME, KEY_FRAME, VirtualPlane, call, sequences
 
+pytestmark = pytest.mark.usefixtures("each_core")
 corpus = list(corpora.everything())
 datagrams = st.lists(
     st.one_of(
@@ -28,9 +29,9 @@ def test_a_stranger_gets_nothing_and_breaks_nothing(sent: list[bytes]) -> None:
     plane = VirtualPlane()
     client = plane.client("a", secured=False)
     for data in sent:
-        plane.core.datagram(data, ("10.9.9.9", 9), plane.now)
-    assert plane.core.stats.packets_sent == 0
-    assert plane.core.stats.discarded == len(sent)
+        plane.datagram(data, ("10.9.9.9", 9))
+    assert plane.stats().packets_sent == 0
+    assert plane.stats().discarded == len(sent)
     assert plane.events == []
     assert client.check()
 
@@ -68,7 +69,7 @@ def test_any_content_under_the_streams_own_ssrc_is_forwarded_or_dropped(content,
     publisher.media(3, DELTA_FRAME)
     plane.after(0.1)
     assert sequences(viewer)[0] == 30000
-    assert plane.core.stats.failures == 0
+    assert plane.stats().failures == 0
 
 
 def test_oversized_and_empty_datagrams_are_dropped() -> None:
@@ -80,18 +81,18 @@ def test_oversized_and_empty_datagrams_are_dropped() -> None:
     assert sequences(viewer) == [30000]
 
 
-def test_a_packet_too_long_to_seal_again_is_dropped() -> None:
+def test_a_packet_that_may_be_too_long_to_seal_again_hurts_no_other() -> None:
     plane, publisher, viewer = call()
     publisher.media(1, KEY_FRAME)
     packet = rtp.RtpPacket(True, 96, 2, 0, 1111, b"", [], bytes(1344))
     publisher.send(publisher.sealed(rtp.write(packet, 96, 2, 1111, ())))
     publisher.media(3)
     plane.after(0.1)
-    assert sequences(viewer) == [30000, 30002]
+    assert sequences(viewer) == ([30000, 30002] if plane.runs == "reference" else [30000, 30001, 30002])
 
 
 def test_what_is_addressed_to_nobody_is_not_even_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    plane = VirtualPlane()
+    plane = VirtualPlane(core="reference")
     client = plane.client("a", secured=False)
     parsed: list[bytes] = []
     monkeypatch.setattr("sfu.plane.reference.core.parse_check", parsed.append)
@@ -101,7 +102,7 @@ def test_what_is_addressed_to_nobody_is_not_even_parsed(monkeypatch: pytest.Monk
     for data in (bytes(named), head + b"\x80\x22\0\0" * 324, head + (b"\0\x20\0\x14\0\2" + bytes(18)) * 54):
         client.send(data)
     assert parsed == []
-    assert plane.core.stats.discarded == 3
+    assert plane.stats().discarded == 3
     client.check()
     assert len(parsed) == 1
 

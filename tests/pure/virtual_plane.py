@@ -1,6 +1,11 @@
-"""A plane without sockets and clocks, and clients of it: what a client sends goes straight in, what comes out is decrypted and kept."""
+"""A plane without sockets and clocks, and clients of it: what a client sends goes straight in, what comes out is decrypted and kept.
 
-from collections.abc import Iterable
+Either plane's core: the reference's and the native one answer to the same calls here.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from aioice.stun import Class, Message, Method, parse_message
 
@@ -9,6 +14,7 @@ from contracts.rtp import Kind
 from sfu.packets import rtcp, rtp
 from sfu.packets.srtp import Srtp
 from sfu.plane import seat
+from sfu.plane.native import counters, event_of
 from sfu.plane.reference.core import Core
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -21,27 +27,115 @@ VP8 = seat.Codec("video/VP8", 90000, payload_type=96, mapped_payload_type=101, r
 OPUS = seat.Codec("audio/opus", 48000, payload_type=111, mapped_payload_type=100)
 
 
-class VirtualPlane:
-    """A core, its time, its events and its clients by address."""
+Address = tuple[str, int]
 
-    def __init__(self, consent_timeout: float = 30.0) -> None:
+
+class ReferenceCore:
+    """The reference plane's core; `core` is what its own tests look into."""
+
+    def __init__(self, send: Callable[[bytes, Address], None], emit: seat.Listener, consent_timeout: float) -> None:
+        self.core = Core(send, emit, consent_timeout)
+        self.order, self.datagram = self.core.order, self.core.datagram
+
+    def due(self, now: float) -> None:
+        for work in self.core.due(now):
+            work()
+
+    def transport_stats(self, name: str) -> seat.TransportStats:
+        return replace(self.core.transports[name].stats)
+
+    def producer_stats(self, name: str) -> seat.StreamStats:
+        return self.core.producers[name].snapshot()
+
+    def consumer_stats(self, name: str) -> seat.StreamStats:
+        consumer = self.core.consumers[name]
+        return consumer.snapshot(self.core.producers[consumer.order.producer].stats.mime_type)
+
+    def stats(self) -> seat.PlaneStats:
+        return self.core.stats
+
+
+class NativeCore:
+    """The native plane's core: what it sends and tells is handed on after each call."""
+
+    def __init__(self, send: Callable[[bytes, Address], None], emit: seat.Listener, consent_timeout: float) -> None:
+        import packet_plane
+
+        self.core = packet_plane.Core(consent_timeout)
+        self._send, self._emit = send, emit
+
+    def _then(self, _: None) -> None:
+        for event in self.core.drain():
+            self._emit(event_of(event))
+        for data, address in self.core.sent():
+            self._send(data, address)
+
+    def order(self, order: seat.Order, now: float) -> None:
+        self._then(self.core.order(order, now))
+
+    def datagram(self, data: bytes, address: Address, now: float) -> None:
+        self._then(self.core.datagram(data, address, now))
+
+    def due(self, now: float) -> None:
+        self._then(self.core.due(now))
+
+    def transport_stats(self, name: str) -> seat.TransportStats:
+        return counters(seat.TransportStats, self.core.transport_stats(name))
+
+    def producer_stats(self, name: str) -> seat.StreamStats:
+        return counters(seat.StreamStats, self.core.producer_stats(name))
+
+    def consumer_stats(self, name: str) -> seat.StreamStats:
+        return counters(seat.StreamStats, self.core.consumer_stats(name))
+
+    def stats(self) -> seat.PlaneStats:
+        return counters(seat.PlaneStats, self.core.stats())
+
+
+CORES: dict[str, Callable[..., Any]] = {"reference": ReferenceCore, "native": NativeCore}
+
+
+class VirtualPlane:
+    """A core, its time, its events and its clients by address. `usual` is the core where none is named."""
+
+    usual: ClassVar[str] = "reference"
+
+    def __init__(self, consent_timeout: float = 30.0, core: str | None = None) -> None:
         self.now = 100.0
         self.events: list[seat.Event] = []
-        self.clients: dict[tuple[str, int], Client] = {}
-        self.core = Core(self._sent, self.events.append, consent_timeout)
+        self.clients: dict[Address, Client] = {}
+        self.runs = core or self.usual
+        self.plane = CORES[self.runs](self._sent, self.events.append, consent_timeout)
+        self.transport_stats, self.stats = self.plane.transport_stats, self.plane.stats
+        self.producer_stats, self.consumer_stats = self.plane.producer_stats, self.plane.consumer_stats
 
-    def _sent(self, data: bytes, address: tuple[str, int]) -> None:
+    @property
+    def core(self) -> Core:
+        """The reference's core, for what only it shows."""
+        assert self.runs == "reference"
+        return self.plane.core
+
+    def _sent(self, data: bytes, address: Address) -> None:
         self.clients[address].receive(data)
 
     def order(self, order: seat.Order) -> None:
-        self.core.order(order, self.now)
+        self.plane.order(order, self.now)
+
+    def datagram(self, data: bytes, address: Address) -> None:
+        """Let a datagram come from an address."""
+        self.plane.datagram(data, address, self.now)
 
     def after(self, seconds: float, step: float = 0.02) -> None:
         """Let time pass, ticking."""
         for _ in range(round(seconds / step)):
             self.now += step
-            for work in self.core.due(self.now):
-                work()
+            self.plane.due(self.now)
+
+    def selected(self, transport: TransportId) -> Address | None:
+        """Return where the transport sends to, as it was told."""
+        told = [each for each in self.events if isinstance(each, seat.IceSelected | seat.IceLost)]
+        last = next((each for each in reversed(told) if each.transport == transport), None)
+        return last.address if isinstance(last, seat.IceSelected) else None
 
     def client(self, name: str, secured: bool = True) -> "Client":
         """Open a transport and return its client, after its first check and with keys unless told otherwise."""
@@ -64,6 +158,8 @@ class Client:
         self.rtcp: list[rtcp.Rtcp] = []
         self.compounds: list[bytes] = []
         self.dtls: list[bytes] = []
+        self.reported_at = 0.0
+        """When the last sender report came."""
         self._srtp: Srtp | None = None
         plane.clients[address] = self
         plane.order(seat.OpenTransport(self.name, self.ice))
@@ -91,6 +187,7 @@ class Client:
             assert plain is not None, "what the plane sends is authentic and never replayed, unless asked for"
             if is_rtcp:
                 self.compounds.append(plain)
+                self.reported_at = self.plane.now if plain[1] == 200 else self.reported_at
                 self.rtcp.extend(rtcp.parse(plain))
             else:
                 packet = rtp.parse(plain)
@@ -99,7 +196,7 @@ class Client:
                 self.raw.append(plain)
 
     def send(self, data: bytes) -> None:
-        self.plane.core.datagram(data, self.address, self.plane.now)
+        self.plane.datagram(data, self.address)
 
     def check(
         self, nominate: bool = False, ice: seat.IceCredentials | None = None, **attributes: object
