@@ -1,7 +1,7 @@
 //! One connection of ICE over TCP: datagrams framed (RFC 4571), read and written without waiting.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, Ipv6Addr, TcpStream};
 use std::os::fd::AsFd;
 
 use crate::Micros;
@@ -111,5 +111,13 @@ impl Connection {
         } else {
             now.saturating_sub(self.idle_since)
         }
+    }
+}
+
+/// Whom an address belongs to: whoever has one of IPv6 has its whole /64.
+pub fn household(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use crate::Micros;
 use crate::batch::Batch;
-use crate::connection::{CHUNK, Connection};
+use crate::connection::{CHUNK, Connection, household};
 use crate::ice::Tuple;
 use crate::socket::NetworkCounters;
 use crate::system::{Poll, Ready};
@@ -240,13 +240,5 @@ impl Listener {
     /// A connection that is closed and that nobody was told of.
     pub fn pop_gone(&mut self) -> Option<Tuple> {
         self.gone.pop()
-    }
-}
-
-/// Whom an address belongs to: whoever has one of IPv6 has its whole /64.
-fn household(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }

@@ -17,7 +17,8 @@ use crate::listener::Listener;
 use crate::machine::Machine;
 use crate::mailbox::Mailbox;
 use crate::order::{Event, Order};
-use crate::socket::{self, NetworkCounters, Sockets};
+use crate::port;
+use crate::socket::{NetworkCounters, Sockets};
 use crate::system::{self, Poll};
 use crate::turn::{Loop, Network, ORDERS, Shared};
 
@@ -56,7 +57,7 @@ impl Worker {
     ) -> io::Result<Worker> {
         let mailbox = Arc::new(Mailbox::new()?);
         let (counters, network) = (Arc::<PlaneCounters>::default(), Arc::<NetworkCounters>::default());
-        let (sockets, listeners) = socket::bind(&config.addresses, config.tcp)?;
+        let (sockets, listeners) = port::bind(&config.addresses, config.tcp)?;
         let addresses = sockets
             .iter()
             .map(|socket| socket.local_addr())

@@ -10,7 +10,8 @@ use packet_plane::batch::Batch;
 use packet_plane::framing::frame;
 use packet_plane::ice::Tuple;
 use packet_plane::listener::{FIRST, Listener, MOST_OF_ONE, STUCK, UNPROVEN};
-use packet_plane::socket::{NetworkCounters, bind};
+use packet_plane::port::bind;
+use packet_plane::socket::NetworkCounters;
 use packet_plane::system::Poll;
 
 struct Bench {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use packet_plane::batch::Batch;
 use packet_plane::ice::Tuple;
-use packet_plane::socket::{NetworkCounters, Sockets, bind};
+use packet_plane::port::bind;
+use packet_plane::socket::{NetworkCounters, Sockets};
 use packet_plane::system::{self, BATCH, Inbox};
 
 const BOTH: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];

@@ -18,7 +18,7 @@ use packet_plane::ice::{Credentials, Tuple};
 use packet_plane::listener::FIRST;
 use packet_plane::machine::Machine;
 use packet_plane::order::{Event, Order};
-use packet_plane::socket::bind;
+use packet_plane::port::bind;
 use packet_plane::system::{Poll, now};
 use packet_plane::worker::{Config, Worker};
 
