@@ -13,14 +13,15 @@ from bench.disk import measure_disk
 from bench.events import measure_events
 from bench.flows import measure_flows, measure_joins
 from bench.measure import Measure
-from bench.plane import measure_plane
+from bench.plane import ROWS, measure_plane
 from bench.system import KEY, SECRET, measured_system
 from services.cli.stack.rundir import PROJECT
+from sfu.worker import default_plane
 
 PARTS = ("disk", "bus", "flows", "joins", "events", "plane")
 
 
-async def measure(parts: list[str], console: Console) -> list[Measure]:
+async def measure(parts: list[str], plane: str, rows: list[str], quick: bool, console: Console) -> list[Measure]:
     """Take the measurements asked for, one after the other, so that none disturbs another."""
     found: list[Measure] = []
     if set(parts) - {"plane"}:
@@ -42,8 +43,7 @@ async def measure(parts: list[str], console: Console) -> list[Measure]:
                             found += await measure_events(client, system.postgres)
                 await client.close()
     if "plane" in parts:
-        console.log("measuring plane")
-        found += await measure_plane()
+        found += await measure_plane(plane, rows, quick=quick, say=console.log)
     return found
 
 
@@ -61,16 +61,23 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all by default")
-    parts = parser.parse_args().parts or list(PARTS)
+    parser.add_argument("--plane", default=default_plane(), help="which plane is measured: native or reference")
+    parser.add_argument("--rows", default="", help=f"of the plane's, with commas: {', '.join(ROWS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="short intervals, few repetitions: for development")
+    given = parser.parse_args()
+    parts = given.parts or list(PARTS)
+    rows = [row for row in given.rows.split(",") if row]
     unknown = set(parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if set(rows) - set(ROWS):
+        parser.error(f"no such row: {', '.join(sorted(set(rows) - set(ROWS)))}")
     console = Console()
-    measures = asyncio.run(measure(parts, console))
+    measures = asyncio.run(measure(parts, given.plane, rows, given.quick, console))
     show(measures, console)
     out = PROJECT / ".run" / "bench.json"
-    rows = [{"name": one.name, "value": one.value, "unit": one.unit, "goal": one.goal} for one in measures]
-    out.write_text(json.dumps(rows, indent=1))
+    table = [{"name": one.name, "value": one.value, "unit": one.unit, "goal": one.goal} for one in measures]
+    out.write_text(json.dumps(table, indent=1))
     console.print(f"written to {out}", style="dim")
 
 

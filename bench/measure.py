@@ -9,12 +9,12 @@ from typing import Literal
 
 import psutil
 
-Unit = Literal["ms", "1/s", "ratio", "us", "cpu ms"]
+Unit = Literal["ms", "1/s", "ratio", "us", "cpu ms", "KiB", "at least"]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure. A goal is met when value ≤ goal; for rates (1/s) when value ≥ goal."""
+    """One figure. A goal is met when value ≤ goal; for rates (1/s) and for ratios that should be high (at least) when value ≥ goal."""
 
     name: str
     value: float
@@ -26,7 +26,7 @@ class Measure:
         """Whether the goal is met, None without one."""
         if self.goal is None:
             return None
-        return self.value >= self.goal if self.unit == "1/s" else self.value <= self.goal
+        return self.value >= self.goal if self.unit in ("1/s", "at least") else self.value <= self.goal
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -1,75 +1,144 @@
-"""The measured side of the plane's benchmark: one producer, N consumers on N transports, keys known to both sides. Prints its port, runs until killed."""
+"""The measured side of the plane's benchmark: workers of `sfu` as a media server has them, driven by JSON lines on standard input.
+
+An order is `{"id": n, "do": …}`, its answer `{"id": n, …}`, with `error` if it was refused. Runs until its input ends.
+"""
 
 import asyncio
+import ctypes
+import gc
+import json
+import os
+import resource
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
 
-from contracts.ids import ConsumerId, ProducerId, TransportId
-from contracts.rtp import Kind
-from sfu.plane import seat
-from sfu.plane.reference.plane import ReferencePlane
+import uvloop
 
-PROFILE = "SRTP_AEAD_AES_128_GCM"
-PAYLOAD_TYPE, SSRC = 96, 1000
-PASSWORD = "p" * 32
+from bench.client import JsonObject
+from contracts.ids import ConsumerId, ProducerId, RouterId, TransportId, WorkerId
+from contracts.rtp import DtlsFingerprint, DtlsParameters, Kind, RtpCapabilities, RtpParameters
+from sfu.consumer import Consumer
+from sfu.router import Router
+from sfu.transport import WebRtcTransport
+from sfu.worker import PlaneName, Worker, WorkerSettings
 
-
-def fragment(number: int) -> str:
-    """Return a transport's username fragment; number 0 is the publisher's."""
-    return f"bench{number}"
-
-
-def key(number: int, *, from_client: bool) -> bytes:
-    """Return a transport's master key and salt for one direction: 28 bytes."""
-    return bytes([number, int(from_client)]) * 14
+KILO = 1024
 
 
-async def serve(consumers: int) -> None:
-    """Open everything and wait."""
-    plane = ReferencePlane("127.0.0.1", 0, None, lambda _: None, 30.0)
-    for number in range(consumers + 1):
-        transport = TransportId(fragment(number))
-        plane.order(seat.OpenTransport(transport, seat.IceCredentials(fragment(number), PASSWORD)))
-        plane.order(
-            seat.SecureTransport(transport, PROFILE, key(number, from_client=True), key(number, from_client=False))
-        )
-    producer = ProducerId("producer")
-    plane.order(
-        seat.AddProducer(
-            TransportId(fragment(0)),
-            producer,
-            Kind.VIDEO,
-            (seat.Codec("video/VP8", 90_000, PAYLOAD_TYPE, 101),),
-            {},
-            SSRC,
-            None,
-            None,
-            nack=True,
-            pli=True,
-            fir=False,
-            transport_cc=False,
-            paused=False,
-        )
-    )
-    for number in range(1, consumers + 1):
-        plane.order(
-            seat.AddConsumer(
-                TransportId(fragment(number)),
-                ConsumerId(f"c{number}"),
-                producer,
-                SSRC + number,
-                None,
-                {101: None},
-                {"urn:ietf:params:rtp-hdrext:sdes:mid": 1},
-                "0",
-                "bench",
-                1,
-                1,
-                paused=False,
-            )
-        )
-    print(plane.port, flush=True)
-    await asyncio.Event().wait()
+class Server:
+    """What is open, and the orders that change it."""
+
+    def __init__(self, workers: list[Worker]) -> None:
+        self._workers = workers
+        self._routers: dict[str, Router] = {}
+        self._transports: dict[str, WebRtcTransport] = {}
+        self._consumers: dict[str, Consumer] = {}
+        self._orders: dict[str, Callable[[JsonObject], JsonObject]] = {
+            "open": self._open,
+            "produce": self._produce,
+            "consume": self._consume,
+            "close": self._close,
+            "cpu": self._cpu,
+            "memory": self._memory,
+            "load": self._load,
+        }
+
+    async def obey(self, order: JsonObject) -> JsonObject:
+        """Carry out an order; return its answer."""
+        try:
+            if order["do"] == "connect":
+                return await self._connect(order)
+            return self._orders[str(order["do"])](order)
+        except Exception as error:
+            return {"error": repr(error)}
+
+    def _open(self, order: JsonObject) -> JsonObject:
+        worker = self._workers[cast(int, order.get("worker", 0))]
+        name = str(order["router"])
+        router = self._routers.get(name) or worker.create_router(RouterId(name))
+        self._routers[name] = router
+        transport = router.create_webrtc_transport(TransportId(str(order["transport"])))
+        self._transports[transport.id] = transport
+        candidate = transport.ice_candidates[0]
+        return {
+            "to": f"{candidate.address}:{candidate.port}",
+            "fragment": transport.ice_parameters.username_fragment,
+            "password": transport.ice_parameters.password,
+            "fingerprint": transport.dtls_parameters.fingerprints[0].value,
+        }
+
+    async def _connect(self, order: JsonObject) -> JsonObject:
+        fingerprint = DtlsFingerprint(algorithm="sha-256", value=str(order["fingerprint"]))
+        transport = self._transports[str(order["transport"])]
+        await transport.connect(DtlsParameters(role="client", fingerprints=[fingerprint]))
+        return {}
+
+    def _produce(self, order: JsonObject) -> JsonObject:
+        transport = self._transports[str(order["transport"])]
+        parameters = RtpParameters.model_validate(order["parameters"])
+        transport.produce(ProducerId(str(order["producer"])), Kind(str(order["kind"])), parameters, paused=False)
+        return {}
+
+    def _consume(self, order: JsonObject) -> JsonObject:
+        transport = self._transports[str(order["transport"])]
+        capabilities = RtpCapabilities.model_validate(transport.router.rtp_capabilities)
+        name, producer = ConsumerId(str(order["consumer"])), ProducerId(str(order["producer"]))
+        consumer = transport.consume(name, producer, capabilities, paused=False)
+        self._consumers[name] = consumer
+        return consumer.rtp_parameters.as_json()
+
+    def _close(self, order: JsonObject) -> JsonObject:
+        self._transports.pop(str(order["transport"])).close()
+        return {}
+
+    def _cpu(self, _: JsonObject) -> JsonObject:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return {"cpu": used.ru_utime + used.ru_stime, "threads": cast(JsonObject, threads())}
+
+    def _memory(self, _: JsonObject) -> JsonObject:
+        return {"kib": resident()}
+
+    def _load(self, _: JsonObject) -> JsonObject:
+        loads = [worker.load() for worker in self._workers]
+        return {
+            "sent": sum(load.packets_sent for load in loads),
+            "received": sum(load.packets_received for load in loads),
+            "failures": sum(load.failures for load in loads),
+        }
+
+
+def threads() -> dict[str, float]:
+    """Return the seconds of CPU of each of this process's threads, those of one name together."""
+    found: dict[str, float] = {}
+    for task in Path("/proc/self/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        found[name] = found.get(name, 0.0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+    return found
+
+
+def resident() -> float:
+    """Return the KiB that are in memory once what is free was given back."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / KILO
+
+
+async def serve(plane: PlaneName, workers: int) -> None:
+    """Open the workers and obey."""
+    settings = [WorkerSettings(id=WorkerId(f"worker-{number}"), plane=plane) for number in range(workers)]
+    server = Server([await Worker.create(each) for each in settings])
+    loop = asyncio.get_running_loop()
+    orders = asyncio.StreamReader(limit=1 << 20)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    while line := await orders.readline():
+        order = json.loads(line)
+        answer = {**await server.obey(order), "id": order["id"]}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(cast(PlaneName, sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,59 @@
+"""The bare loop, run once: what it cost, how long its packets took."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.tools import Tools
+
+SERVER_CORE, LOAD_CORE = 0, 1
+"""The plane and the bare loop run on the first core, who sends to them and reads from them on the second."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a stream is sent: to so many, datagrams of so many bytes, so many together; `fps` 0 is flat out."""
+
+    receivers: int
+    bytes: int
+    burst: int
+    fps: float = 0.0
+
+
+@dataclass(frozen=True)
+class Bare:
+    """One run: µs of CPU a packet, one-way times in ms, how often it was preempted, ms that the machine was stolen."""
+
+    micros: float
+    p50: float
+    p99: float
+    lost: float
+    preempted: int
+    stolen: int
+
+
+async def bare_loop(tools: Tools, shape: Shape, seconds: float, *, merge: bool, sender: Path | None = None) -> Bare:
+    """Run it."""
+    words: dict[str, object] = {
+        "receivers": shape.receivers, "bytes": shape.bytes, "burst": shape.burst, "fps": shape.fps, "seconds": seconds,
+        "cpu": SERVER_CORE, "readers": LOAD_CORE, "merge": int(merge),
+    }  # fmt: skip
+    if sender is not None:
+        words["sender"] = str(sender)
+    process = await asyncio.create_subprocess_exec(
+        tools.floor, *(f"{key}={value}" for key, value in words.items()), stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(seconds + 20):
+        output, _ = await process.communicate()
+    counted: dict[str, Any] = json.loads(output)
+    latency = counted["latency"]
+    return Bare(
+        micros=counted["ns"] / 1000,
+        p50=latency["p50"] / 1000,
+        p99=latency["p99"] / 1000,
+        lost=max(0.0, 1 - counted["received"] / counted["all"]) if "all" in counted else 0.0,
+        preempted=counted.get("preempted", 0),
+        stolen=counted["stolen_ms"],
+    )

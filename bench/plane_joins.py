@@ -1,0 +1,79 @@
+"""How fast a receiver gets its first packet: many one after the other and side by side, and one alone, from the last answer on."""
+
+import asyncio
+import time
+
+from bench.measure import Measure, percentile
+from bench.plane_session import Published, Session, session
+from bench.tools import Tools
+
+AT_ONCE = 12
+
+
+async def joins(tools: Tools, plane: str, count: int) -> list[Measure]:
+    """Join as fast as a dozen callers can: transport, ICE, DTLS, consumer, first packet."""
+    async with session(tools, plane) as at:
+        stream = await at.publish(await at.connect("joins"), "joins", "audio")
+        at.rate([stream], 50)
+        await _join(at, stream)
+        numbers, times = iter(range(count)), list[float]()
+
+        async def caller() -> None:
+            for _ in numbers:
+                began = time.monotonic()
+                await _join(at, stream)
+                times.append(1000 * (time.monotonic() - began))
+
+        before, began = await at.ask("cpu"), time.monotonic()
+        await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
+        elapsed, after = time.monotonic() - began, await at.ask("cpu")
+    used = after["cpu"], before["cpu"]
+    assert isinstance(used[0], float)
+    assert isinstance(used[1], float)
+    return [
+        Measure("plane: joins to the first packet, on one core", count / elapsed, "1/s", 120),
+        Measure("plane: a join of them, p50", percentile(times, 0.5), "ms"),
+        Measure("plane: a join of them, p99", percentile(times, 0.99), "ms"),
+        Measure("plane: a join of them, CPU of the media server", 1000 * (used[0] - used[1]) / count, "cpu ms"),
+    ]
+
+
+async def _join(at: Session, stream: Published) -> None:
+    """Connect while the consumer is made, as a client that pipelines does; wait for the first packet."""
+    opened = await at.open("joins")
+    transport = str(opened["transport"])
+    await at.ask("connect", transport=transport, fingerprint=at.load.fingerprint)
+    dialled = asyncio.create_task(at.dial(opened))
+    await asyncio.sleep(0)  # the load knows the transport before it is told of its stream
+    first = at.load.expect("first", await at.consume(transport, stream, announce=True))
+    await dialled
+    async with asyncio.timeout(30):
+        await first
+
+
+async def first_audio(tools: Tools, plane: str, count: int) -> list[Measure]:
+    """One at a time: the consumer is there, `connect` is answered, now the client dials; when is the first packet there?"""
+    times = list[float]()
+    async with session(tools, plane) as at:
+        stream = await at.publish(await at.connect("joins"), "joins", "audio")
+        at.rate([stream], 50)
+        for number in range(count):
+            await asyncio.sleep(0.1 + 0.003 * (number % 7))
+            opened = await at.open("joins")
+            transport = str(opened["transport"])
+            await at.ask("connect", transport=transport, fingerprint=at.load.fingerprint)
+            consumed = await at.consumed(transport, stream, announce=True)
+            first = at.load.expect("first", consumed.name)
+            began = time.monotonic()
+            dialled = asyncio.create_task(at.dial(opened))
+            await asyncio.sleep(0)
+            at.load.order(consumed.order)
+            await dialled
+            async with asyncio.timeout(30):
+                at_load = (await first)["at"]
+            assert isinstance(at_load, int)
+            times.append(at_load / 1e6 - 1000 * began)
+    return [
+        Measure("plane: first audio packet after the last answer, p50", percentile(times, 0.5), "ms", 25),
+        Measure("plane: first audio packet after the last answer, most", max(times), "ms"),
+    ]

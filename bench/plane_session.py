@@ -1,0 +1,280 @@
+"""A media server's process and the load on it: meetings are made through `sfu`, peers are the load generator's."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, cast
+
+from bench.bare_loop import LOAD_CORE, SERVER_CORE
+from bench.client import JsonObject
+from bench.generator import Generator, words
+from bench.tools import Tools
+from sfu.supported import ABS_SEND_TIME, MID, TRANSPORT_WIDE_CC
+
+AT_ONCE = 8
+"""Joins that are under way together while a meeting is built."""
+VIDEO, VIDEO_RTX, AUDIO = 96, 97, 111
+ABS_ID, WIDE_ID, MID_ID = 3, 4, 5
+FEEDBACK = [("nack", ""), ("nack", "pli"), ("ccm", "fir"), ("transport-cc", "")]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one measuring interval gave: CPU seconds of the media server and of the load, and what the load counted."""
+
+    seconds: float
+    cpu: float
+    threads: dict[str, float]
+    counted: dict[str, Any]
+
+    @property
+    def packets(self) -> int:
+        """Packets that were received, retransmissions included."""
+        return int(self.counted["packets"])
+
+    @property
+    def micros(self) -> float:
+        """µs of the media server's CPU for each packet it forwarded."""
+        return 1e6 * self.cpu / max(1, self.packets)
+
+    @property
+    def bytes_a_packet(self) -> int:
+        """The mean size of a forwarded datagram."""
+        return round(float(self.counted["bytes"]) / max(1, self.packets))
+
+    @property
+    def lost(self) -> float:
+        """The share that never came, not even again; what the load itself dropped is asked for again first."""
+        return max(0.0, 1 - float(self.counted["unique"]) / max(1.0, float(self.counted["expected"])))
+
+    def latency(self, which: str) -> float:
+        """Return p50, p99 or max in ms."""
+        return float(self.counted["latency"][which]) / 1000
+
+
+@dataclass(frozen=True)
+class Published:
+    """A stream that can be consumed."""
+
+    producer: str
+    router: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Consumed:
+    """A consumer: the name under which its first packet is told, and what the load is to be told of it."""
+
+    name: str
+    order: str
+
+
+class Session:
+    """One media server and one load; use `session`."""
+
+    def __init__(self, server: asyncio.subprocess.Process, load: Generator) -> None:
+        self.load = load
+        self._server = server
+        self._numbers, self._names = count(), count()
+        self._waiting: dict[int, asyncio.Future[JsonObject]] = {}
+        self._listening = asyncio.create_task(self._listen())
+        self.gate = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(self, do: str, **order: object) -> JsonObject:
+        """Give the media server an order; return its answer. Raises RuntimeError if it is refused."""
+        number = next(self._numbers)
+        future: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        assert self._server.stdin is not None
+        self._server.stdin.write(json.dumps({**order, "id": number, "do": do}).encode() + b"\n")
+        async with asyncio.timeout(30):
+            answer = await future
+        if "error" in answer:
+            raise RuntimeError(f"{do}: {answer['error']}")
+        return answer
+
+    async def _listen(self) -> None:
+        assert self._server.stdout is not None
+        while line := await self._server.stdout.readline():
+            answer = json.loads(line)
+            self._waiting.pop(answer["id"]).set_result(answer)
+
+    async def connect(self, router: str, worker: int = 0) -> str:
+        """Make a transport and connect the load to it; return its name."""
+        opened = await self.open(router, worker)
+        await self.ask("connect", transport=opened["transport"], fingerprint=self.load.fingerprint)
+        await self.dial(opened)
+        return str(opened["transport"])
+
+    async def open(self, router: str, worker: int = 0) -> JsonObject:
+        """Make a transport; return what a peer needs to know."""
+        name = f"t{next(self._names)}"
+        return {**await self.ask("open", router=router, worker=worker, transport=name), "transport": name}
+
+    async def dial(self, opened: JsonObject) -> None:
+        """Let the load connect to a transport; wait until it is."""
+        name = str(opened["transport"])
+        connected = self.load.expect("connected", name)
+        given = [(key, opened[key]) for key in ("to", "fragment", "password", "fingerprint")]
+        self.load.order(f"transport {name} {words(given)}")
+        async with asyncio.timeout(30):
+            await connected
+
+    async def publish(self, transport: str, router: str, kind: str, *, spread: int = 0, bytes: int = 0) -> Published:
+        """Publish a stream on a connected transport; it flows once its rate is set. `bytes`: of a packet, `spread` µs apart."""
+        number = next(self._names)
+        producer, ssrc = f"p{number}", 0x1000_0000 + 2 * number
+        video = kind == "video"
+        parameters = _video(ssrc, number) if video else _audio(ssrc, number)
+        await self.ask("produce", transport=transport, producer=producer, kind=kind, parameters=parameters)
+        given: list[tuple[str, object]] = [("ssrc", ssrc), ("abs", ABS_ID), ("wide", WIDE_ID)]
+        if video:
+            given += [("rtx", ssrc + 1), ("pt", VIDEO), ("rtxpt", VIDEO_RTX), ("packets", 5)]
+        else:
+            given += [("video", 0), ("pt", AUDIO), ("clock", 48_000), ("packets", 1)]
+        given += [("bytes", bytes or (1200 if video else 120)), ("spread", spread)]
+        self.load.order(f"publish {transport} {producer} {words(given)}")
+        return Published(producer, router, kind)
+
+    async def consume(self, transport: str, published: Published, *, announce: bool = False) -> str:
+        """Consume a stream on a transport that the load knows; return the name under which its first packet is told."""
+        consumed = await self.consumed(transport, published, announce=announce)
+        self.load.order(consumed.order)
+        return consumed.name
+
+    async def consumed(self, transport: str, published: Published, *, announce: bool = False) -> "Consumed":
+        """Consume a stream; the load is not told of it yet."""
+        name = f"c{next(self._names)}"
+        answer = await self.ask("consume", transport=transport, consumer=name, producer=published.producer)
+        (encoding,) = cast(list[JsonObject], answer["encodings"])
+        rtx = cast(JsonObject, encoding.get("rtx") or {}).get("ssrc", 0)
+        extensions = cast(list[JsonObject], answer.get("headerExtensions") or [])
+        wide = next((each["id"] for each in extensions if each["uri"] == TRANSPORT_WIDE_CC), 0)
+        given = [
+            ("ssrc", encoding["ssrc"]),
+            ("rtx", rtx if published.kind == "video" else 0),
+            ("video", int(published.kind == "video")),
+            ("wide", wide),
+            ("announce", int(announce)),
+        ]
+        return Consumed(f"{transport}/{encoding['ssrc']}", f"stream {transport} {words(given)}")
+
+    async def broadcast(self, receivers: int, kind: str, router: str = "broadcast", worker: int = 0) -> Published:
+        """Build one publisher and so many receivers of it."""
+        published = await self.publish(await self.connect(router, worker), router, kind)
+
+        async def join() -> None:
+            async with self.gate:
+                await self.consume(await self.connect(router, worker), published)
+
+        await asyncio.gather(*(join() for _ in range(receivers)))
+        return published
+
+    async def meeting(self, size: int, router: str) -> list[Published]:
+        """Build a meeting in which each publishes audio and video and consumes all others'; return its streams."""
+
+        async def sit() -> tuple[str, list[Published]]:
+            async with self.gate:
+                send, receive = await self.connect(router), await self.connect(router)
+                return receive, [await self.publish(send, router, kind) for kind in ("audio", "video")]
+
+        seats = await asyncio.gather(*(sit() for _ in range(size)))
+        for receive, own in seats:
+            for _, published in seats:
+                if published is not own:
+                    for each in published:
+                        await self.consume(receive, each)
+        return [each for _, published in seats for each in published]
+
+    async def phase(self, seconds: float) -> Phase:
+        """Measure for so long."""
+        await self.load.settled()
+        self.load.order("reset")
+        before = await self.ask("cpu")
+        await asyncio.sleep(seconds)
+        after, counted = await asyncio.gather(self.ask("cpu"), self.load.report())
+        was, now = cast(dict[str, float], before["threads"]), cast(dict[str, float], after["threads"])
+        threads = {name: now[name] - was.get(name, 0.0) for name in now}
+        cpu = cast(float, after["cpu"]) - cast(float, before["cpu"])
+        return Phase(counted["seconds"], cpu, threads, counted)
+
+    def rate(self, published: Sequence[Published], fps: float) -> None:
+        """Let streams flow at so many frames a second; 0 stops them."""
+        for each in published:
+            self.load.order(f"rate {each.producer} fps={fps}")
+
+    async def failures(self) -> int:
+        """Return how often the planes failed on a packet or a timer: none is allowed."""
+        return cast(int, (await self.ask("load"))["failures"])
+
+    async def close(self) -> None:
+        """End both processes."""
+        await self.load.close()
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        await self._server.wait()
+        await self._listening
+
+
+@asynccontextmanager
+async def session(tools: Tools, plane: str, *, workers: int = 1, merge: bool = False) -> AsyncIterator[Session]:
+    """Start a media server and a load, each on its own core."""
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.plane_server", plane, str(workers),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
+    )  # fmt: skip
+    os.sched_setaffinity(server.pid, {SERVER_CORE})
+    load = await Generator.start(tools.load, LOAD_CORE)
+    load.order(f"set merge={int(merge)}")
+    made = Session(server, load)
+    try:
+        yield made
+        failures = await made.failures()
+        if failures:
+            raise RuntimeError(f"the plane failed {failures} times on a packet or a timer")
+    finally:
+        await made.close()
+
+
+def _extensions(*given: tuple[str, int]) -> list[JsonObject]:
+    return [{"uri": uri, "id": number} for uri, number in given]
+
+
+def _feedback() -> list[Any]:
+    return [{"type": kind, "parameter": parameter} for kind, parameter in FEEDBACK]
+
+
+def _video(ssrc: int, number: int) -> JsonObject:
+    """Return what a publisher of VP8 with retransmissions sends."""
+    rtx: JsonObject = {"apt": VIDEO}
+    return {
+        "mid": str(number),
+        "codecs": [
+            {"mimeType": "video/VP8", "payloadType": VIDEO, "clockRate": 90_000, "rtcpFeedback": _feedback()},
+            {"mimeType": "video/rtx", "payloadType": VIDEO_RTX, "clockRate": 90_000, "parameters": rtx},
+        ],
+        "headerExtensions": cast(
+            Any, _extensions((ABS_SEND_TIME, ABS_ID), (TRANSPORT_WIDE_CC, WIDE_ID), (MID, MID_ID))
+        ),
+        "encodings": [{"ssrc": ssrc, "rtx": {"ssrc": ssrc + 1}}],
+        "rtcp": {"cname": "bench", "reducedSize": True},
+    }
+
+
+def _audio(ssrc: int, number: int) -> JsonObject:
+    """Return what a publisher of opus sends."""
+    codec: JsonObject = {"mimeType": "audio/opus", "payloadType": AUDIO, "clockRate": 48_000, "channels": 2}
+    return {
+        "mid": str(number),
+        "codecs": [{**codec, "rtcpFeedback": [{"type": "transport-cc", "parameter": ""}]}],
+        "headerExtensions": cast(
+            Any, _extensions((ABS_SEND_TIME, ABS_ID), (TRANSPORT_WIDE_CC, WIDE_ID), (MID, MID_ID))
+        ),
+        "encodings": [{"ssrc": ssrc}],
+        "rtcp": {"cname": "bench", "reducedSize": True},
+    }
