@@ -36,15 +36,7 @@ impl Connection {
         system::set_option(stream.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, KERNEL)?;
         poll.add(&stream, tuple.local.into())?;
         let (deframer, waiting) = (Deframer::default(), Vec::new());
-        Ok(Connection {
-            tuple,
-            since: now,
-            stream,
-            deframer,
-            waiting,
-            idle_since: now,
-            watched: false,
-        })
+        Ok(Connection { tuple, since: now, stream, deframer, waiting, idle_since: now, watched: false })
     }
 
     /// Whether it is waited for until it takes more.
@@ -106,11 +98,7 @@ impl Connection {
 
     /// How long its reader has taken nothing of what waits for him.
     pub fn stuck_for(&self, now: Micros) -> Micros {
-        if self.waiting.is_empty() {
-            0
-        } else {
-            now.saturating_sub(self.idle_since)
-        }
+        if self.waiting.is_empty() { 0 } else { now.saturating_sub(self.idle_since) }
     }
 }
 

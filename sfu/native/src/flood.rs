@@ -23,11 +23,7 @@ impl Rate {
     /// Let `per_second` through in the long run and `burst` at once; neither is ever less than one.
     pub fn new(per_second: u32, burst: u32) -> Self {
         let interval = NANOSECONDS / u64::from(per_second.max(1));
-        Self {
-            interval,
-            tolerance: interval * u64::from(burst.max(1) - 1),
-            full_at: 0,
-        }
+        Self { interval, tolerance: interval * u64::from(burst.max(1) - 1), full_at: 0 }
     }
 
     /// Let one through, or not.
@@ -54,10 +50,7 @@ struct Source {
 impl Flood {
     /// Start with a number that nobody can guess: who knows it can choose addresses that share places.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            sets: vec![[Source::default(); WAYS]; SETS].into_boxed_slice(),
-        }
+        Self { seed, sets: vec![[Source::default(); WAYS]; SETS].into_boxed_slice() }
     }
 
     /// Let one more datagram of this source be read, or not.
@@ -111,16 +104,11 @@ mod tests {
     #[test]
     fn a_burst_is_let_through_and_then_the_rate() {
         let mut rate = Rate::new(10, 3);
-        let taken: Vec<bool> = [
-            0, 0, 0, 0, 99_999, 100_000, 100_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000,
-        ]
-        .iter()
-        .map(|after| rate.take(77_000_000 + after))
-        .collect();
-        assert_eq!(
-            taken,
-            [true, true, true, false, false, true, false, true, true, true, false]
-        );
+        let taken: Vec<bool> = [0, 0, 0, 0, 99_999, 100_000, 100_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000]
+            .iter()
+            .map(|after| rate.take(77_000_000 + after))
+            .collect();
+        assert_eq!(taken, [true, true, true, false, false, true, false, true, true, true, false]);
     }
 
     #[test]
@@ -136,9 +124,7 @@ mod tests {
     #[test]
     fn a_source_is_held_to_its_limit_and_another_is_not() {
         let mut flood = Flood::new(1);
-        let taken = (0..100_000)
-            .filter(|number| flood.allow(source(1), 5_000_000 + number * 10))
-            .count();
+        let taken = (0..100_000).filter(|number| flood.allow(source(1), 5_000_000 + number * 10)).count();
         assert_eq!(taken, 2 * LIMIT as usize - 1);
         assert!(flood.allow(source(2), 6_000_000));
     }

@@ -104,10 +104,7 @@ mod tests {
                 deframer.push(piece);
                 out.extend(all(&mut deframer).into_iter().map(Result::unwrap));
             }
-            assert_eq!(
-                out,
-                [b"one".to_vec(), b"three".to_vec(), largest.clone(), b"x".to_vec()]
-            );
+            assert_eq!(out, [b"one".to_vec(), b"three".to_vec(), largest.clone(), b"x".to_vec()]);
         }
     }
 

@@ -46,15 +46,7 @@ impl History {
     pub fn bounded(max_age: Micros, max_packets: usize) -> Self {
         let max_packets = max_packets.max(1);
         let slots = Vec::new();
-        Self {
-            max_age,
-            max_packets,
-            slots,
-            oldest: 0,
-            newest: 0,
-            len: 0,
-            bytes: 0,
-        }
+        Self { max_age, max_packets, slots, oldest: 0, newest: 0, len: 0, bytes: 0 }
     }
 
     /// How many packets are kept.
@@ -111,11 +103,7 @@ impl History {
     /// Forget what is too old, and let go of memory that is not needed any more: to be called now and then.
     pub fn expire(&mut self, now: Micros, pool: &mut Pool) {
         self.forget_aged(now, pool);
-        let span = if self.len == 0 {
-            0
-        } else {
-            (self.newest - self.oldest) as usize + 1
-        };
+        let span = if self.len == 0 { 0 } else { (self.newest - self.oldest) as usize + 1 };
         if span == 0 {
             self.slots = Vec::new();
         } else if self.slots.len() > MIN_SLOTS && span <= self.slots.len() / 4 {
@@ -212,16 +200,7 @@ mod tests {
             extensions: Extensions::NONE,
         };
         let data = pool.copy(&extended.to_be_bytes());
-        Packet {
-            extended,
-            arrived,
-            timestamp,
-            marker: false,
-            payload_type: 96,
-            key_frame: false,
-            data,
-            header,
-        }
+        Packet { extended, arrived, timestamp, marker: false, payload_type: 96, key_frame: false, data, header }
     }
 
     fn insert(history: &mut History, extended: u64, arrived: Micros, pool: &mut Pool) {
@@ -230,13 +209,7 @@ mod tests {
     }
 
     fn kept(history: &History, numbers: impl Iterator<Item = u64>, now: Micros) -> Vec<u64> {
-        numbers
-            .filter(|each| {
-                history
-                    .get(*each, now)
-                    .is_some_and(|packet| packet.data == each.to_be_bytes())
-            })
-            .collect()
+        numbers.filter(|each| history.get(*each, now).is_some_and(|packet| packet.data == each.to_be_bytes())).collect()
     }
 
     #[test]
@@ -247,11 +220,7 @@ mod tests {
         insert(&mut history, 70_001, 600 * MS, &mut pool);
         assert_eq!(kept(&history, 69_990..70_010, 2000 * MS), [70_000, 70_001, 70_002]);
         assert_eq!(kept(&history, 69_990..70_010, 2001 * MS), [70_001, 70_002]);
-        assert_eq!(
-            kept(&history, 69_990..70_010, 2501 * MS),
-            [70_001],
-            "late, so younger than the next"
-        );
+        assert_eq!(kept(&history, 69_990..70_010, 2501 * MS), [70_001], "late, so younger than the next");
         assert_eq!(history.len(), 3);
         history.expire(2001 * MS, &mut pool);
         assert_eq!(history.len(), 2);
@@ -272,11 +241,7 @@ mod tests {
         insert(&mut history, 67_900, 0, &mut pool);
         assert!(history.get(67_900, 0).is_none(), "far too late");
         insert(&mut history, 73_000, 0, &mut pool);
-        assert_eq!(
-            (history.len(), history.get(73_000, 0).is_some()),
-            (1, true),
-            "nothing before the gap is in reach"
-        );
+        assert_eq!((history.len(), history.get(73_000, 0).is_some()), (1, true), "nothing before the gap is in reach");
     }
 
     #[test]
@@ -284,16 +249,9 @@ mod tests {
         let (mut history, mut pool) = (History::new(2000 * MS), Pool::default());
         insert(&mut history, 70_000, 0, &mut pool);
         insert(&mut history, 70_000, 9, &mut pool);
-        assert_eq!(
-            (history.len(), history.get(70_000, 9).map(|packet| packet.arrived)),
-            (1, Some(9))
-        );
+        assert_eq!((history.len(), history.get(70_000, 9).map(|packet| packet.arrived)), (1, Some(9)));
         insert(&mut history, 69_999, 9, &mut pool);
-        assert_eq!(
-            kept(&history, 69_990..70_010, 9),
-            [69_999, 70_000],
-            "one from before the first"
-        );
+        assert_eq!(kept(&history, 69_990..70_010, 9), [69_999, 70_000], "one from before the first");
     }
 
     #[test]
@@ -309,20 +267,10 @@ mod tests {
         assert!(large > 50 * small && history.len() == 1000, "{small} {large}");
         insert(&mut history, 72_000, 2990 * MS, &mut pool);
         history.expire(2990 * MS, &mut pool);
-        assert!(
-            history.bytes() < large / 20 && history.len() == 11,
-            "{small} {}",
-            history.bytes()
-        );
-        assert_eq!(
-            kept(&history, 71_000..73_000, 2990 * MS),
-            (71_990..72_001).collect::<Vec<_>>()
-        );
+        assert!(history.bytes() < large / 20 && history.len() == 11, "{small} {}", history.bytes());
+        assert_eq!(kept(&history, 71_000..73_000, 2990 * MS), (71_990..72_001).collect::<Vec<_>>());
         history.clear(&mut pool);
-        assert_eq!(
-            (history.len(), history.bytes(), history.get(72_000, 0).is_none()),
-            (0, 0, true)
-        );
+        assert_eq!((history.len(), history.bytes(), history.get(72_000, 0).is_none()), (0, 0, true));
         assert!(pool.bytes() > 0, "buffers go back");
     }
 
@@ -365,11 +313,7 @@ mod tests {
             for step in case["steps"].as_array().unwrap() {
                 let number = |value: &serde_json::Value, key: &str| value[key].as_u64().unwrap();
                 let extend = |sequence: u64| {
-                    let newest = if history.is_empty() {
-                        sequence + 0x20000
-                    } else {
-                        history.newest
-                    };
+                    let newest = if history.is_empty() { sequence + 0x20000 } else { history.newest };
                     newest.wrapping_add_signed(i64::from((sequence as u16).wrapping_sub(newest as u16) as i16))
                 };
                 if let Some(insert) = step.get("insert") {

@@ -33,9 +33,7 @@ pub struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Credentials")
-            .field("fragment", &self.fragment)
-            .finish_non_exhaustive()
+        out.debug_struct("Credentials").field("fragment", &self.fragment).finish_non_exhaustive()
     }
 }
 
@@ -69,23 +67,14 @@ struct Answered {
 
 impl Answered {
     fn new(credentials: &Credentials) -> Self {
-        Self {
-            fragment: credentials.fragment.clone(),
-            password: Password::new(&credentials.password),
-        }
+        Self { fragment: credentials.fragment.clone(), password: Password::new(&credentials.password) }
     }
 }
 
 impl IceLite {
     pub fn new(credentials: Credentials) -> Self {
         let answered = vec![Answered::new(&credentials)];
-        Self {
-            answered,
-            tuples: Vec::new(),
-            selected: None,
-            nominated: false,
-            alive_at: None,
-        }
+        Self { answered, tuples: Vec::new(), selected: None, nominated: false, alive_at: None }
     }
 
     /// Answer to new credentials too. Returns the fragment that ended for that, if there were too many never used.
@@ -101,10 +90,7 @@ impl IceLite {
 
     /// Judge a check that came by `from` and append the answer to `reply`; None and no answer if it is not authentic.
     pub fn check(&mut self, check: &Check, from: Tuple, now: Micros, reply: &mut Vec<u8>) -> Option<Checked> {
-        let used = self
-            .answered
-            .iter()
-            .position(|each| each.fragment.as_bytes() == check.fragment)?;
+        let used = self.answered.iter().position(|each| each.fragment.as_bytes() == check.fragment)?;
         let password = &self.answered.get(used)?.password;
         if !check.authentic(password) {
             return None;
@@ -115,10 +101,7 @@ impl IceLite {
         }
         write_success(reply, check, from.remote, password);
         let retired = self.answered.drain(..used).map(|each| each.fragment).collect();
-        Some(Checked {
-            dropped: self.admit(from, check.use_candidate, now),
-            retired,
-        })
+        Some(Checked { dropped: self.admit(from, check.use_candidate, now), retired })
     }
 
     /// Take note of a sign of life from one of the 5-tuples.
@@ -131,9 +114,7 @@ impl IceLite {
 
     /// Whether the peer was heard from there lately.
     pub fn holds(&self, tuple: Tuple, now: Micros) -> bool {
-        self.tuples
-            .iter()
-            .any(|(each, at)| *each == tuple && now.saturating_sub(*at) <= QUIET)
+        self.tuples.iter().any(|(each, at)| *each == tuple && now.saturating_sub(*at) <= QUIET)
     }
 
     /// Know no 5-tuple any more.
@@ -176,9 +157,7 @@ impl IceLite {
         }
         self.heard(tuple, now);
         let too_many = self.tuples.len() > MAX_TUPLES;
-        let oldest = self
-            .tuples()
-            .position(|each| too_many && each != tuple && Some(each) != self.selected)?;
+        let oldest = self.tuples().position(|each| too_many && each != tuple && Some(each) != self.selected)?;
         Some(self.tuples.remove(oldest).0)
     }
 }

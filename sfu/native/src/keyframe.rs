@@ -56,8 +56,7 @@ impl KeyFrameRequests {
             (_, true) => throttle.min(URGENT),
             _ => throttle,
         };
-        self.wanted_at
-            .map(|wanted| self.sent_at.map_or(wanted, |sent| wanted.max(sent + wait)))
+        self.wanted_at.map(|wanted| self.sent_at.map_or(wanted, |sent| wanted.max(sent + wait)))
     }
 
     /// Return whether to send a request now; it counts as sent then. One that follows another closely may go unheard, as
@@ -109,11 +108,7 @@ mod tests {
         }
         requests.arrived();
         requests.ask(60 * MS, false);
-        assert_eq!(
-            sent(&mut requests, 1499 * MS),
-            [500],
-            "half a second after the one before"
-        );
+        assert_eq!(sent(&mut requests, 1499 * MS), [500], "half a second after the one before");
     }
 
     #[test]

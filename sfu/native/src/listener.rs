@@ -108,18 +108,11 @@ impl Listener {
 
     fn take(&mut self, stream: TcpStream, remote: SocketAddr, poll: &Poll, now: Micros) {
         let share = self.shares.get(&household(remote.ip())).copied().unwrap_or(0);
-        let index = self
-            .connections
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.connections.len());
+        let index = self.connections.iter().position(Option::is_none).unwrap_or(self.connections.len());
         if self.open >= MOST || share >= MOST_OF_ONE {
             return self.counters.rejected.add(1);
         }
-        let tuple = Tuple {
-            local: FIRST + index as u16,
-            remote,
-        };
+        let tuple = Tuple { local: FIRST + index as u16, remote };
         let Ok(connection) = Connection::new(stream, tuple, poll, now) else {
             return self.counters.rejected.add(1);
         };

@@ -47,10 +47,7 @@ impl Mailbox {
     /// An empty one.
     pub fn new() -> std::io::Result<Mailbox> {
         Ok(Mailbox {
-            down: Mutex::new(Down {
-                orders: Vec::new(),
-                state: State::Open,
-            }),
+            down: Mutex::new(Down { orders: Vec::new(), state: State::Open }),
             ended: Condvar::new(),
             ordered: Wake::new()?,
             up: SegQueue::new(),
@@ -113,9 +110,7 @@ impl Mailbox {
             down.state = State::Closing;
         }
         self.ordered.signal();
-        let waited = self
-            .ended
-            .wait_timeout_while(down, limit, |down| down.state != State::Ended);
+        let waited = self.ended.wait_timeout_while(down, limit, |down| down.state != State::Ended);
         waited.unwrap_or_else(PoisonError::into_inner).0.state == State::Ended
     }
 

@@ -57,17 +57,13 @@ impl NackGenerator {
 
     /// Whether this packet opens a gap too large to be repaired. To be asked before `received` is told of it.
     pub fn overflows(&self, extended: u64) -> bool {
-        let gap = self
-            .highest
-            .map_or(0, |highest| extended.saturating_sub(highest).saturating_sub(1));
+        let gap = self.highest.map_or(0, |highest| extended.saturating_sub(highest).saturating_sub(1));
         gap > (MAX_MISSING - self.missing.len()) as u64
     }
 
     /// Whether this packet is missing.
     pub fn misses(&self, extended: u64) -> bool {
-        self.missing
-            .binary_search_by_key(&extended, |each| each.extended)
-            .is_ok()
+        self.missing.binary_search_by_key(&extended, |each| each.extended).is_ok()
     }
 
     /// Whether nothing is missing.
@@ -117,16 +113,8 @@ impl NackGenerator {
     fn open(&mut self, from: u64, to: u64, now: Micros) {
         if from < to {
             let due = now + DELAY;
-            self.due = if self.missing.is_empty() {
-                due
-            } else {
-                self.due.min(due)
-            };
-            self.missing.extend((from..to).map(|extended| Missing {
-                extended,
-                due,
-                tries: 0,
-            }));
+            self.due = if self.missing.is_empty() { due } else { self.due.min(due) };
+            self.missing.extend((from..to).map(|extended| Missing { extended, due, tries: 0 }));
         }
     }
 
@@ -206,11 +194,7 @@ mod tests {
             nack.received(10, false, 0);
             nack.received(12, false, 0);
             asked(&mut nack, 10 * MS, Some(round_trip * MS));
-            assert_eq!(
-                nack.next_due().map(|at| at / MS),
-                Some(10 + pause),
-                "round trip {round_trip} ms"
-            );
+            assert_eq!(nack.next_due().map(|at| at / MS), Some(10 + pause), "round trip {round_trip} ms");
         }
         let mut nack = NackGenerator::new();
         nack.received(10, false, 0);
@@ -230,11 +214,7 @@ mod tests {
                 asked(&mut nack, now, Some(round_trip * MS));
                 times.push(now / MS);
             }
-            assert_eq!(
-                (times.len() - 1, times.last()),
-                (requests, Some(&given_up)),
-                "round trip {round_trip} ms"
-            );
+            assert_eq!((times.len() - 1, times.last()), (requests, Some(&given_up)), "round trip {round_trip} ms");
         }
     }
 
@@ -244,10 +224,7 @@ mod tests {
         nack.received(10, false, 0);
         assert!(!nack.overflows(1011) && nack.overflows(1012) && !nack.overflows(9));
         nack.received(12, false, 0);
-        assert!(
-            !nack.overflows(1012) && nack.overflows(1013),
-            "what is missing already counts"
-        );
+        assert!(!nack.overflows(1012) && nack.overflows(1013), "what is missing already counts");
         assert!(nack.received(1013, false, 0));
         assert!(nack.is_empty() && !nack.received(500, false, 0));
     }

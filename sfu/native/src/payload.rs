@@ -18,12 +18,8 @@ pub enum Codec {
 impl Codec {
     /// Return the codec of a MIME type, in any case.
     pub fn from_mime(mime_type: &str) -> Self {
-        let known = [
-            ("video/vp8", Self::Vp8),
-            ("video/vp9", Self::Vp9),
-            ("video/h264", Self::H264),
-            ("video/av1", Self::Av1),
-        ];
+        let known =
+            [("video/vp8", Self::Vp8), ("video/vp9", Self::Vp9), ("video/h264", Self::H264), ("video/av1", Self::Av1)];
         let found = known.into_iter().find(|(name, _)| mime_type.eq_ignore_ascii_case(name));
         found.map_or(Self::Other, |(_, codec)| codec)
     }
@@ -78,11 +74,7 @@ fn vp9(payload: &[u8]) -> Option<bool> {
     if first & 0x20 == 0 {
         return Some(true);
     }
-    let at = 1 + if first & 0x80 != 0 {
-        picture_id_length(payload, 1)?
-    } else {
-        0
-    };
+    let at = 1 + if first & 0x80 != 0 { picture_id_length(payload, 1)? } else { 0 };
     Some(payload.get(at)? >> 1 & 0x07 == 0)
 }
 

@@ -84,9 +84,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_and_let_go() {
         let mut pool = Pool::default();
-        let taken: Vec<_> = (0..1000)
-            .map(|each| pool.take(if each % 2 == 0 { 100 } else { 1400 }))
-            .collect();
+        let taken: Vec<_> = (0..1000).map(|each| pool.take(if each % 2 == 0 { 100 } else { 1400 })).collect();
         taken.into_iter().for_each(|each| pool.give(each));
         pool.give(vec![0; 5000]);
         assert_eq!(pool.bytes(), 128 * (256 + 1536));

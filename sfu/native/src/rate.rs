@@ -17,12 +17,7 @@ impl Bitrate {
     /// Count over `window` microseconds in `steps` steps, both at least one.
     pub fn new(window: Micros, steps: u64) -> Self {
         let window = window.max(1);
-        Self {
-            window,
-            step: (window / steps.max(1)).max(1),
-            steps: VecDeque::new(),
-            bytes: 0,
-        }
+        Self { window, step: (window / steps.max(1)).max(1), steps: VecDeque::new(), bytes: 0 }
     }
 
     /// Count a packet. Time that goes back counts as standing still.
@@ -81,10 +76,8 @@ impl Trend {
         match self.highest {
             Some((highest, at)) if value <= self.value => {
                 let fallen = u128::from(highest) * u128::from(now.saturating_sub(at)) / u128::from(FALL * 1_000_000);
-                self.value = highest
-                    .saturating_sub(u64::try_from(fallen).unwrap_or(u64::MAX))
-                    .max(value)
-                    .min(self.value);
+                self.value =
+                    highest.saturating_sub(u64::try_from(fallen).unwrap_or(u64::MAX)).max(value).min(self.value);
             }
             _ => self.force(value, now),
         }
@@ -121,11 +114,8 @@ mod tests {
     #[test]
     fn the_rate_vectors_hold() {
         for case in vectors(include_str!("../tests/vectors/rate_calculator.json")) {
-            let argument = |at: usize, otherwise| {
-                case["args[windowMs,scale,windowItems]"][at]
-                    .as_u64()
-                    .unwrap_or(otherwise)
-            };
+            let argument =
+                |at: usize, otherwise| case["args[windowMs,scale,windowItems]"][at].as_u64().unwrap_or(otherwise);
             assert_eq!(argument(1, 8000), 8000, "bits of bytes, seconds of milliseconds");
             let mut rate = Bitrate::new(argument(0, 1000) * MS, argument(2, 100));
             let base = 12_345_678;

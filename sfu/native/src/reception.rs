@@ -140,10 +140,7 @@ mod tests {
     const SECOND: Micros = 1_000_000;
 
     fn take(reception: &mut Reception, sequences: &[u16]) -> Vec<Option<u64>> {
-        sequences
-            .iter()
-            .map(|each| reception.received(*each, 0, 90_000, 0))
-            .collect()
+        sequences.iter().map(|each| reception.received(*each, 0, 90_000, 0)).collect()
     }
 
     #[test]
@@ -151,10 +148,7 @@ mod tests {
         let mut reception = Reception::new();
         let numbers = take(&mut reception, &[65534, 65535, 1, 0, 2]);
         assert_eq!(numbers, [131_070, 131_071, 131_073, 131_072, 131_074].map(Some));
-        assert_eq!(
-            (reception.highest, reception.lost(), reception.expected()),
-            (Some(131_074), 0, 5)
-        );
+        assert_eq!((reception.highest, reception.lost(), reception.expected()), (Some(131_074), 0, 5));
         assert_eq!(reception.extend(65535), 131_071);
     }
 
@@ -173,29 +167,15 @@ mod tests {
             take(&mut reception, &[10, 3009, 6009, 6009, 3010]),
             [Some(65546), Some(68545), None, None, Some(68546)]
         );
-        assert_eq!(
-            take(&mut reception, &[6010, 6011]),
-            [None, Some(71547)],
-            "not after a packet in between"
-        );
-        assert_eq!(
-            (reception.highest, reception.lost()),
-            (Some(71547), 0),
-            "it begins anew"
-        );
+        assert_eq!(take(&mut reception, &[6010, 6011]), [None, Some(71547)], "not after a packet in between");
+        assert_eq!((reception.highest, reception.lost()), (Some(71547), 0), "it begins anew");
     }
 
     #[test]
     fn a_sender_that_begins_anew_never_goes_back() {
         let mut reception = Reception::new();
-        assert_eq!(
-            take(&mut reception, &[5000, 3000, 3001]),
-            [Some(70536), None, Some(0x20000 + 3001)]
-        );
-        assert_eq!(
-            take(&mut reception, &[1502, 1501, 1502]),
-            [Some(0x20000 + 1502), None, Some(0x20000 + 1502)]
-        );
+        assert_eq!(take(&mut reception, &[5000, 3000, 3001]), [Some(70536), None, Some(0x20000 + 3001)]);
+        assert_eq!(take(&mut reception, &[1502, 1501, 1502]), [Some(0x20000 + 1502), None, Some(0x20000 + 1502)]);
     }
 
     #[test]
@@ -204,10 +184,7 @@ mod tests {
         assert_eq!(reception.report(7, 0), None);
         take(&mut reception, &[0, 1, 2, 5]);
         let report = reception.report(7, 0).unwrap();
-        assert_eq!(
-            (report.ssrc, report.fraction_lost, report.lost, report.highest),
-            (7, 85, 2, 5)
-        );
+        assert_eq!((report.ssrc, report.fraction_lost, report.lost, report.highest), (7, 85, 2, 5));
         assert_eq!((report.last_report, report.delay), (0, 0));
         reception.recovered();
         take(&mut reception, &[6]);
@@ -215,11 +192,7 @@ mod tests {
         let report = reception.report(7, 4 * SECOND + SECOND / 2).unwrap();
         assert_eq!((report.fraction_lost, report.lost), (0, 1));
         assert_eq!((report.last_report, report.delay), (0x3344_5566, 98_304));
-        assert_eq!(
-            reception.report(7, 0).unwrap().fraction_lost,
-            0,
-            "nothing expected, nothing lost"
-        );
+        assert_eq!(reception.report(7, 0).unwrap().fraction_lost, 0, "nothing expected, nothing lost");
         take(&mut reception, &[6; 20]);
         assert_eq!(reception.report(7, 0).unwrap().lost, -19);
         reception.received(1006, 0, 90_000, 0);

@@ -109,13 +109,7 @@ mod tests {
 
     impl Path {
         fn new(jitter: u64) -> Self {
-            Self {
-                estimator: Estimator::new(),
-                now: 63_000 * MS,
-                free: 0,
-                jitter,
-                waited: 0,
-            }
+            Self { estimator: Estimator::new(), now: 63_000 * MS, free: 0, jitter, waited: 0 }
         }
 
         /// Run for so long over a link of so many bits per second; return the mean estimate of the last second of it.
@@ -157,10 +151,7 @@ mod tests {
                 let mut path = Path::new(jitter);
                 path.run(40, link, 10_000_000);
                 let settled = (0..20).map(|_| path.run(1, link, 10_000_000)).sum::<u64>() / 20;
-                assert!(
-                    (link * 6 / 10..link * 12 / 10).contains(&settled),
-                    "{settled} of {link}, jitter {jitter}"
-                );
+                assert!((link * 6 / 10..link * 12 / 10).contains(&settled), "{settled} of {link}, jitter {jitter}");
                 assert!(path.waited < 400 * MS, "{} of {link}, jitter {jitter}", path.waited);
             }
         }
@@ -202,11 +193,7 @@ mod tests {
         let (mut estimator, mut random) = (Estimator::new(), 1_u64);
         for _ in 0..20_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            estimator.received(
-                (random >> 32) as u32,
-                (random >> 50) as usize % 1500,
-                random % 20_000_000,
-            );
+            estimator.received((random >> 32) as u32, (random >> 50) as usize % 1500, random % 20_000_000);
             assert!(estimator.estimate(0).is_none_or(|each| each < 1 << 40));
         }
     }

@@ -28,10 +28,7 @@ pub struct Window {
 impl Window {
     /// A window whose first and so far only packet has this index.
     pub fn new(index: u64) -> Self {
-        let mut window = Self {
-            highest: index,
-            seen: [0; WORDS],
-        };
+        let mut window = Self { highest: index, seen: [0; WORDS] };
         window.mark(index);
         window
     }

@@ -47,14 +47,7 @@ impl Resends {
             }
             Err(at) => at,
         };
-        self.sent.insert(
-            at,
-            Sent {
-                number,
-                at: now,
-                times: 1,
-            },
-        );
+        self.sent.insert(at, Sent { number, at: now, times: 1 });
         if self.sent.len() > MAX_KEPT {
             self.sent.remove(0);
         } else if self.sent.len() == self.sent.capacity() {

@@ -42,13 +42,7 @@ pub const OWN_SSRC: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// A sender's clock and counts: `ntp` in 1/2^32 s since 1900, `timestamp` in ticks.
-    SenderReport {
-        ssrc: u32,
-        ntp: u64,
-        timestamp: u32,
-        packets: u32,
-        octets: u32,
-    },
+    SenderReport { ssrc: u32, ntp: u64, timestamp: u32, packets: u32, octets: u32 },
     /// A report block, of a sender's or a receiver's report.
     Report(Report),
     /// Packets are asked for again.
@@ -98,17 +92,13 @@ impl<'a> Nack<'a> {
     /// Go through the sequence numbers as named, at most `MAX_NACKED`.
     pub fn iter(&self) -> impl Iterator<Item = u16> + use<'a> {
         let items = self.items.chunks_exact(4).map(|item| word(item, 0));
-        items
-            .flat_map(|item| named((item >> 16) as u16, item as u16))
-            .take(MAX_NACKED)
+        items.flat_map(|item| named((item >> 16) as u16, item as u16)).take(MAX_NACKED)
     }
 }
 
 /// The numbers that an item names: its first, and those after it whose bits are set.
 fn named(first: u16, mask: u16) -> impl Iterator<Item = u16> {
-    let after = (0..16)
-        .filter(move |bit| mask >> bit & 1 == 1)
-        .map(move |bit| first.wrapping_add(bit + 1));
+    let after = (0..16).filter(move |bit| mask >> bit & 1 == 1).map(move |bit| first.wrapping_add(bit + 1));
     std::iter::once(first).chain(after)
 }
 

@@ -75,25 +75,17 @@ impl Header {
 
     /// Return the contributing sources of the packet this header was read from, four bytes each.
     pub fn csrc_bytes<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
-        packet
-            .get(FIXED..FIXED + 4 * usize::from(self.csrcs))
-            .unwrap_or_default()
+        packet.get(FIXED..FIXED + 4 * usize::from(self.csrcs)).unwrap_or_default()
     }
 }
 
 impl Extensions {
     /// No extension at all.
-    pub const NONE: Self = Self {
-        elements: [Element { at: 0, id: 0, len: 0 }; MAX_EXTENSIONS],
-        count: 0,
-    };
+    pub const NONE: Self = Self { elements: [Element { at: 0, id: 0, len: 0 }; MAX_EXTENSIONS], count: 0 };
 
     /// Return the value of the first element with this id in the packet these were read from.
     pub fn get<'a>(&self, id: u8, packet: &'a [u8]) -> Option<&'a [u8]> {
-        self.elements()
-            .iter()
-            .find(|each| each.id == id)
-            .map(|each| each.value(packet))
+        self.elements().iter().find(|each| each.id == id).map(|each| each.value(packet))
     }
 
     /// Go through the elements of the packet these were read from: ids and values, in their order.
@@ -169,16 +161,9 @@ fn extension_block(packet: &[u8]) -> Result<(u16, usize, usize), RtpError> {
     }
     let at = FIXED + 4 * usize::from(fixed[0] & 0x0F);
     if fixed[0] & 0x10 == 0 {
-        return if at <= packet.len() {
-            Ok((0, at, at))
-        } else {
-            Err(RtpError::Short)
-        };
+        return if at <= packet.len() { Ok((0, at, at)) } else { Err(RtpError::Short) };
     }
-    let head: &[u8; 4] = packet
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .ok_or(RtpError::Short)?;
+    let head: &[u8; 4] = packet.get(at..).and_then(|rest| rest.first_chunk()).ok_or(RtpError::Short)?;
     let end = at + 4 + 4 * usize::from(u16::from_be_bytes([head[2], head[3]]));
     if end > packet.len() {
         return Err(RtpError::Short);
@@ -213,9 +198,7 @@ pub fn parse(plain: &[u8]) -> Result<Header, RtpError> {
     };
     let two_byte = profile & TWO_BYTE_MASK == TWO_BYTE;
     if two_byte || profile == ONE_BYTE {
-        header
-            .extensions
-            .read(plain.get(..payload_at).unwrap_or_default(), block, two_byte);
+        header.extensions.read(plain.get(..payload_at).unwrap_or_default(), block, two_byte);
     }
     Ok(header)
 }

@@ -44,11 +44,7 @@ pub struct Score {
 impl Score {
     /// Begin with a value that the first interval replaces.
     pub fn new(value: u8) -> Self {
-        Self {
-            scores: [0; REMEMBERED],
-            len: 0,
-            value,
-        }
+        Self { scores: [0; REMEMBERED], len: 0, value }
     }
 
     /// The score, 0 to 10.
@@ -78,12 +74,7 @@ mod tests {
     use super::*;
 
     fn interval(expected: u64, received: u64, repaired: u64, retransmitted: u64) -> Interval {
-        Interval {
-            expected,
-            received,
-            repaired,
-            retransmitted,
-        }
+        Interval { expected, received, repaired, retransmitted }
     }
 
     #[test]
@@ -98,11 +89,7 @@ mod tests {
             (100, 50, 0),
             (100, 0, 0),
         ] {
-            assert_eq!(
-                interval(expected, received, 0, 0).score(),
-                score,
-                "{received} of {expected}"
-            );
+            assert_eq!(interval(expected, received, 0, 0).score(), score, "{received} of {expected}");
         }
     }
 
@@ -111,15 +98,8 @@ mod tests {
         let plain = interval(100, 90, 0, 0).score();
         let repaired = interval(100, 90, 10, 10).score();
         let wasteful = interval(100, 90, 10, 40).score();
-        assert!(
-            plain < wasteful && wasteful < repaired && repaired < 10,
-            "{plain} {wasteful} {repaired}"
-        );
-        assert_eq!(
-            interval(10, 1, 1000, 0).score(),
-            0,
-            "counts that contradict each other are no more than counts"
-        );
+        assert!(plain < wasteful && wasteful < repaired && repaired < 10, "{plain} {wasteful} {repaired}");
+        assert_eq!(interval(10, 1, 1000, 0).score(), 0, "counts that contradict each other are no more than counts");
     }
 
     #[test]

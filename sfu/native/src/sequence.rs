@@ -24,10 +24,7 @@ impl<const BITS: u32> Sequence<BITS> {
 
     /// Begin; `initial` is added to every number that goes out.
     pub fn new(initial: u16) -> Self {
-        Self {
-            initial,
-            ..Self::default()
-        }
+        Self { initial, ..Self::default() }
     }
 
     /// Whether `one` comes after `other`, given that they are less than half of all numbers apart.
@@ -73,11 +70,7 @@ impl<const BITS: u32> Sequence<BITS> {
         }
         let before = self.dropped.binary_search(&extended).err()? as i64;
         let output = extended + self.offset - before;
-        self.output = if self.forwarded.is_none() {
-            output
-        } else {
-            self.output.max(output)
-        };
+        self.output = if self.forwarded.is_none() { output } else { self.output.max(output) };
         self.newest = self.newest.max(Some(extended));
         self.forwarded = self.forwarded.max(Some(extended));
         Some(Self::wrapped(output + i64::from(self.initial)))
@@ -85,18 +78,13 @@ impl<const BITS: u32> Sequence<BITS> {
 
     fn extend(&self, input: u16) -> i64 {
         let input = i64::from(input) % Self::COUNT;
-        self.newest
-            .map_or(input, |newest| newest + Self::distance(input, newest))
+        self.newest.map_or(input, |newest| newest + Self::distance(input, newest))
     }
 
     /// Return how far `one` is after `other`, the nearest way round.
     fn distance(one: i64, other: i64) -> i64 {
         let ahead = (one - other).rem_euclid(Self::COUNT);
-        if ahead < Self::COUNT / 2 {
-            ahead
-        } else {
-            ahead - Self::COUNT
-        }
+        if ahead < Self::COUNT / 2 { ahead } else { ahead - Self::COUNT }
     }
 
     fn wrapped(number: i64) -> u16 {
@@ -117,21 +105,11 @@ mod tests {
         let mut numbers = Sequence::<16>::new(100);
         assert_eq!(numbers.input(7), Some(107));
         numbers.drop(8);
-        assert_eq!(
-            [numbers.input(9), numbers.input(11), numbers.input(8)],
-            [Some(108), Some(110), None]
-        );
+        assert_eq!([numbers.input(9), numbers.input(11), numbers.input(8)], [Some(108), Some(110), None]);
         numbers.drop(10);
-        assert_eq!(
-            [numbers.input(10), numbers.input(12)],
-            [Some(109), Some(111)],
-            "11 went out already"
-        );
+        assert_eq!([numbers.input(10), numbers.input(12)], [Some(109), Some(111)], "11 went out already");
         numbers.sync(4000);
-        assert_eq!(
-            [numbers.input(4001), numbers.input(4003), numbers.input(4000)],
-            [Some(112), Some(114), None]
-        );
+        assert_eq!([numbers.input(4001), numbers.input(4003), numbers.input(4000)], [Some(112), Some(114), None]);
         assert_eq!(numbers.newest(), Some(4003));
     }
 

@@ -60,20 +60,8 @@ pub struct Sockets {
 impl Sockets {
     /// Take sockets into use.
     pub fn new(sockets: Vec<UdpSocket>, counters: Arc<NetworkCounters>) -> Sockets {
-        let sockets = sockets
-            .into_iter()
-            .map(|udp| Socket {
-                udp,
-                segments: true,
-                proven: false,
-            })
-            .collect();
-        Sockets {
-            sockets,
-            outbox: Outbox::default(),
-            waiting: Vec::new(),
-            counters,
-        }
+        let sockets = sockets.into_iter().map(|udp| Socket { udp, segments: true, proven: false }).collect();
+        Sockets { sockets, outbox: Outbox::default(), waiting: Vec::new(), counters }
     }
 
     /// Have the pieces of messages sent one by one.
@@ -116,12 +104,7 @@ impl Sockets {
         let mut waiting = std::mem::take(&mut self.waiting);
         for local in 0..self.sockets.len() {
             waiting.clear();
-            waiting.extend(
-                batch
-                    .messages
-                    .iter()
-                    .filter(|message| usize::from(message.to.local) == local),
-            );
+            waiting.extend(batch.messages.iter().filter(|message| usize::from(message.to.local) == local));
             if !waiting.is_empty() {
                 self.send_from(local, batch, &mut waiting);
             }
@@ -214,12 +197,7 @@ fn cut(messages: &mut Vec<Message>) {
         let segment = message.segment.max(1);
         (0..message.len.div_ceil(segment).max(1)).map(move |piece| {
             let len = segment.min(message.len - piece * segment);
-            Message {
-                to: message.to,
-                at: message.at + piece * segment,
-                len,
-                segment: len.max(1),
-            }
+            Message { to: message.to, at: message.at + piece * segment, len, segment: len.max(1) }
         })
     }));
 }

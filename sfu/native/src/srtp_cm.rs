@@ -34,14 +34,9 @@ impl Cm {
         let mut counter = [0; 16];
         counter[4..8].copy_from_slice(&ssrc.to_be_bytes());
         counter[8..14].copy_from_slice(&index.to_be_bytes()[2..]);
-        counter
-            .iter_mut()
-            .zip(self.salt.iter())
-            .for_each(|(byte, salt)| *byte ^= salt);
+        counter.iter_mut().zip(self.salt.iter()).for_each(|(byte, salt)| *byte ^= salt);
         let context = EncryptionContext::Iv128(FixedLength::from(counter));
-        self.key
-            .less_safe_encrypt(bytes, context)
-            .map_err(|_| SrtpError::Length)?;
+        self.key.less_safe_encrypt(bytes, context).map_err(|_| SrtpError::Length)?;
         Ok(())
     }
 
@@ -51,9 +46,7 @@ impl Cm {
         context.update(packet);
         context.update(behind);
         let mut tag = [0; TAG];
-        tag.iter_mut()
-            .zip(context.sign().as_ref())
-            .for_each(|(byte, signed)| *byte = *signed);
+        tag.iter_mut().zip(context.sign().as_ref()).for_each(|(byte, signed)| *byte = *signed);
         tag
     }
 

@@ -17,27 +17,17 @@ pub(crate) struct Gcm {
 
 impl Gcm {
     pub(crate) fn new(keys: &SessionKeys) -> Result<Self, SrtpError> {
-        let algorithm = if keys.key.len() == 32 {
-            &AES_256_GCM
-        } else {
-            &AES_128_GCM
-        };
+        let algorithm = if keys.key.len() == 32 { &AES_256_GCM } else { &AES_128_GCM };
         let key = UnboundKey::new(algorithm, &keys.key).map_err(|_| SrtpError::Keys)?;
         let salt = keys.salt.as_slice().try_into().map_err(|_| SrtpError::Keys)?;
-        Ok(Self {
-            key: LessSafeKey::new(key),
-            salt: Zeroizing::new(salt),
-        })
+        Ok(Self { key: LessSafeKey::new(key), salt: Zeroizing::new(salt) })
     }
 
     fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
         let mut nonce = [0; 12];
         nonce[2..6].copy_from_slice(&ssrc.to_be_bytes());
         nonce[6..].copy_from_slice(&index.to_be_bytes()[2..]);
-        nonce
-            .iter_mut()
-            .zip(self.salt.iter())
-            .for_each(|(byte, salt)| *byte ^= salt);
+        nonce.iter_mut().zip(self.salt.iter()).for_each(|(byte, salt)| *byte ^= salt);
         Nonce::assume_unique_for_key(nonce)
     }
 
@@ -77,10 +67,7 @@ impl Gcm {
         data[..8].copy_from_slice(head);
         data[8..].copy_from_slice(&word);
         let nonce = self.nonce(ssrc, u64::from(index));
-        let tag = self
-            .key
-            .seal_in_place_separate_tag(nonce, Aad::from(data), body)
-            .map_err(|_| SrtpError::Length)?;
+        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(data), body).map_err(|_| SrtpError::Length)?;
         packet.extend_from_slice(tag.as_ref());
         packet.extend_from_slice(&word);
         Ok(())
@@ -99,9 +86,7 @@ impl Gcm {
         if word & ENCRYPTED != 0 {
             let (head, body) = sealed.split_at_mut_checked(8).ok_or(SrtpError::Length)?;
             data[..8].copy_from_slice(head);
-            self.key
-                .open_in_place_separate_tag(nonce, Aad::from(data), tag, body)
-                .map_err(|_| SrtpError::Forged)?;
+            self.key.open_in_place_separate_tag(nonce, Aad::from(data), tag, body).map_err(|_| SrtpError::Forged)?;
         } else {
             let mut copy = [0; TAG];
             copy.copy_from_slice(tag);

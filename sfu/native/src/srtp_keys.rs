@@ -78,9 +78,7 @@ impl SessionKeys {
         if master.len() != profile.key_length() {
             return Err(SrtpError::Keys);
         }
-        let (key, salt) = master
-            .split_at_checked(profile.cipher_key_length())
-            .ok_or(SrtpError::Keys)?;
+        let (key, salt) = master.split_at_checked(profile.cipher_key_length()).ok_or(SrtpError::Keys)?;
         let first = if rtcp { 3 } else { 0 };
         Ok(Self {
             key: prf(key, salt, first, key.len())?,

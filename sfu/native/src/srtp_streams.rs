@@ -40,10 +40,7 @@ impl Streams {
     /// `Full`: there is no room for it, as all are in `kept`.
     pub fn accept(&mut self, ssrc: u32, index: u64, kept: &[u32]) -> Result<(), SrtpError> {
         if let Ok(at) = self.find(ssrc) {
-            self.sorted
-                .get_mut(at)
-                .into_iter()
-                .for_each(|stream| stream.window.accept(index));
+            self.sorted.get_mut(at).into_iter().for_each(|stream| stream.window.accept(index));
             return Ok(());
         }
         if self.sorted.len() >= MAX_SSRCS && !self.drop_oldest(kept) {
@@ -51,11 +48,7 @@ impl Streams {
         }
         let (Ok(at) | Err(at)) = self.find(ssrc);
         self.begun += 1;
-        let stream = Stream {
-            ssrc,
-            since: self.begun,
-            window: Box::new(Window::new(index)),
-        };
+        let stream = Stream { ssrc, since: self.begun, window: Box::new(Window::new(index)) };
         self.sorted.insert(at, stream);
         Ok(())
     }

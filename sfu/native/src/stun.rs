@@ -88,10 +88,7 @@ pub fn parse(datagram: &[u8]) -> Result<Check<'_>, StunError> {
     let signed = without_fingerprint(datagram)?;
     let (mut username, mut integrity, mut priority) = (None, None, None);
     let (mut controlled, mut use_candidate) = (false, false);
-    for attribute in (Attributes {
-        datagram: signed,
-        at: HEADER,
-    }) {
+    for attribute in (Attributes { datagram: signed, at: HEADER }) {
         let Attribute { kind, at, value } = attribute?;
         match kind {
             FINGERPRINT => return Err(StunError::Malformed),
@@ -108,10 +105,7 @@ pub fn parse(datagram: &[u8]) -> Result<Check<'_>, StunError> {
     let username = username.ok_or(StunError::NoUsername)?;
     std::str::from_utf8(username).map_err(|_| StunError::Malformed)?;
     Ok(Check {
-        transaction: datagram
-            .get(8..HEADER)
-            .ok_or(StunError::NotARequest)
-            .and_then(exactly)?,
+        transaction: datagram.get(8..HEADER).ok_or(StunError::NotARequest).and_then(exactly)?,
         fragment: before_colon(username)?,
         controlled,
         use_candidate,
@@ -179,14 +173,7 @@ impl<'a> Attributes<'a> {
         let length = usize::from(u16::from_be_bytes([high, low]));
         let value = rest.get(..length + padding(length))?.get(..length)?;
         let kind = u16::from_be_bytes([kind_high, kind_low]);
-        Some((
-            Attribute {
-                kind,
-                at: self.at,
-                value,
-            },
-            self.at + 4 + length + padding(length),
-        ))
+        Some((Attribute { kind, at: self.at, value }, self.at + 4 + length + padding(length)))
     }
 }
 
@@ -205,9 +192,7 @@ impl<'a> Iterator for Attributes<'a> {
 
 /// What a message's FINGERPRINT is about, if it is right.
 fn without_fingerprint(datagram: &[u8]) -> Result<&[u8], StunError> {
-    let (signed, last) = datagram
-        .split_last_chunk::<FINGERPRINT_LENGTH>()
-        .ok_or(StunError::NoFingerprint)?;
+    let (signed, last) = datagram.split_last_chunk::<FINGERPRINT_LENGTH>().ok_or(StunError::NoFingerprint)?;
     let [head @ .., a, b, c, d] = *last;
     if signed.len() < HEADER || head != FINGERPRINT_HEAD {
         return Err(StunError::NoFingerprint);
@@ -219,11 +204,7 @@ fn without_fingerprint(datagram: &[u8]) -> Result<&[u8], StunError> {
 fn before_colon(username: &[u8]) -> Result<&[u8], StunError> {
     let colon = username.iter().take(MAX_FRAGMENT + 1).position(|byte| *byte == b':');
     let fragment = username.get(..colon.unwrap_or(username.len())).unwrap_or_default();
-    if fragment.len() > MAX_FRAGMENT {
-        Err(StunError::Malformed)
-    } else {
-        Ok(fragment)
-    }
+    if fragment.len() > MAX_FRAGMENT { Err(StunError::Malformed) } else { Ok(fragment) }
 }
 
 fn exactly<const LENGTH: usize>(value: &[u8]) -> Result<[u8; LENGTH], StunError> {

@@ -59,10 +59,9 @@ pub fn set_option(socket: BorrowedFd, level: c_int, name: c_int, value: c_int) -
 
 /// Ask for socket buffers of so many bytes: past the system's limit where this process may, up to it elsewhere.
 pub fn set_buffers(socket: BorrowedFd, receive: c_int, send: c_int) {
-    for (force, name, bytes) in [
-        (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, receive),
-        (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, send),
-    ] {
+    for (force, name, bytes) in
+        [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, receive), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, send)]
+    {
         if set_option(socket, libc::SOL_SOCKET, force, bytes).is_err() {
             let _ = set_option(socket, libc::SOL_SOCKET, name, bytes);
         }
@@ -83,18 +82,10 @@ pub fn tcp(address: SocketAddr, backlog: c_int) -> io::Result<TcpListener> {
 }
 
 fn bound(address: SocketAddr, kind: c_int) -> io::Result<OwnedFd> {
-    let domain = if address.is_ipv4() {
-        libc::AF_INET
-    } else {
-        libc::AF_INET6
-    };
+    let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: no memory is passed; the descriptor is new, so nobody else owns it.
     let socket = unsafe {
-        OwnedFd::from_raw_fd(checked(libc::socket(
-            domain,
-            kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
-            0,
-        ))?)
+        OwnedFd::from_raw_fd(checked(libc::socket(domain, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0))?)
     };
     let borrowed = std::os::fd::AsFd::as_fd(&socket);
     if kind == libc::SOCK_STREAM {
@@ -111,29 +102,18 @@ fn bound(address: SocketAddr, kind: c_int) -> io::Result<OwnedFd> {
 
 /// Wait until a socket takes data again; false if it did not in time.
 pub fn writable(socket: BorrowedFd, limit: Micros) -> bool {
-    let mut asked = libc::pollfd {
-        fd: socket.as_raw_fd(),
-        events: libc::POLLOUT,
-        revents: 0,
-    };
+    let mut asked = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
     let limit = timespec(limit);
     // SAFETY: one pollfd and one timespec are passed, both live on; no signal mask.
     unsafe { libc::ppoll(&mut asked, 1, &limit, null()) == 1 }
 }
 
 fn timespec(time: Micros) -> libc::timespec {
-    libc::timespec {
-        tv_sec: (time / 1_000_000) as libc::time_t,
-        tv_nsec: (time % 1_000_000 * 1000) as _,
-    }
+    libc::timespec { tv_sec: (time / 1_000_000) as libc::time_t, tv_nsec: (time % 1_000_000 * 1000) as _ }
 }
 
 fn checked(result: c_int) -> io::Result<c_int> {
-    if result < 0 {
-        Err(Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(Error::last_os_error()) } else { Ok(result) }
 }
 
 /// A socket address as the kernel has it.
@@ -195,13 +175,8 @@ impl Default for Inbox {
     fn default() -> Self {
         let mut bytes = vec![0; BATCH * LONGEST];
         // SAFETY: names, iovecs and headers are plain numbers and pointers, for which zero is a value.
-        let (mut names, mut vectors, mut headers) = unsafe {
-            (
-                vec![zeroed::<Name>(); BATCH],
-                vec![zeroed::<libc::iovec>(); BATCH],
-                vec![zeroed(); BATCH],
-            )
-        };
+        let (mut names, mut vectors, mut headers) =
+            unsafe { (vec![zeroed::<Name>(); BATCH], vec![zeroed::<libc::iovec>(); BATCH], vec![zeroed(); BATCH]) };
         let (bytes_at, names_at, vectors_at): (*mut u8, *mut Name, *mut libc::iovec) =
             (bytes.as_mut_ptr(), names.as_mut_ptr(), vectors.as_mut_ptr());
         for (index, header) in headers.iter_mut().enumerate() {
@@ -209,21 +184,13 @@ impl Default for Inbox {
             // SAFETY: each vector has BATCH parts, of the bytes LONGEST each, and `index` is less.
             unsafe {
                 let vector = vectors_at.add(index);
-                vector.write(libc::iovec {
-                    iov_base: bytes_at.add(index * LONGEST).cast(),
-                    iov_len: LONGEST,
-                });
+                vector.write(libc::iovec { iov_base: bytes_at.add(index * LONGEST).cast(), iov_len: LONGEST });
                 header.msg_hdr.msg_name = names_at.add(index).cast();
                 header.msg_hdr.msg_iov = vector;
             }
             header.msg_hdr.msg_iovlen = 1;
         }
-        Inbox {
-            bytes,
-            names,
-            _vectors: vectors,
-            headers,
-        }
+        Inbox { bytes, names, _vectors: vectors, headers }
     }
 }
 
@@ -250,10 +217,7 @@ impl Inbox {
         let address = unsafe { name.add(index).read() }.address()?;
         // SAFETY: the bytes are inside the vector, written through its own pointer, and borrowed as long as the Inbox is.
         let bytes = unsafe {
-            std::slice::from_raw_parts_mut(
-                self.bytes.as_mut_ptr().add(start),
-                (header.msg_len as usize).min(LONGEST),
-            )
+            std::slice::from_raw_parts_mut(self.bytes.as_mut_ptr().add(start), (header.msg_len as usize).min(LONGEST))
         };
         Some((bytes, address))
     }
@@ -277,12 +241,7 @@ impl Default for Outbox {
         // SAFETY: names, iovecs and headers are plain numbers and pointers, for which zero is a value.
         let (names, vectors, headers) =
             unsafe { (vec![zeroed(); BATCH], vec![zeroed(); BATCH], vec![zeroed(); BATCH]) };
-        Outbox {
-            names,
-            vectors,
-            controls: vec![[0; 3]; BATCH],
-            headers,
-        }
+        Outbox { names, vectors, controls: vec![[0; 3]; BATCH], headers }
     }
 }
 
@@ -290,11 +249,8 @@ impl Outbox {
     /// Send messages whose bytes are in `batch`, at most BATCH of them, without waiting. Returns how many the kernel took; an
     /// error is about the first.
     pub fn send(&mut self, socket: BorrowedFd, batch: &Batch, messages: &[Message]) -> io::Result<usize> {
-        let (names, vectors, controls) = (
-            self.names.as_mut_ptr(),
-            self.vectors.as_mut_ptr(),
-            self.controls.as_mut_ptr(),
-        );
+        let (names, vectors, controls) =
+            (self.names.as_mut_ptr(), self.vectors.as_mut_ptr(), self.controls.as_mut_ptr());
         let mut count = 0;
         for (index, (message, header)) in messages.iter().zip(&mut self.headers).enumerate() {
             let data = batch.bytes(message);
@@ -305,10 +261,7 @@ impl Outbox {
             unsafe {
                 names.add(index).write(name);
                 header.msg_name = names.add(index).cast();
-                vectors.add(index).write(libc::iovec {
-                    iov_base: data.as_ptr() as *mut c_void,
-                    iov_len: data.len(),
-                });
+                vectors.add(index).write(libc::iovec { iov_base: data.as_ptr() as *mut c_void, iov_len: data.len() });
                 header.msg_iov = vectors.add(index);
                 (header.msg_control, header.msg_controllen) = (null_mut(), 0);
                 if message.segment < message.len {
@@ -317,9 +270,7 @@ impl Outbox {
                     (*control).cmsg_level = libc::SOL_UDP;
                     (*control).cmsg_type = libc::UDP_SEGMENT;
                     (*control).cmsg_len = libc::CMSG_LEN(size_of::<u16>() as u32) as _;
-                    libc::CMSG_DATA(control)
-                        .cast::<u16>()
-                        .write_unaligned(message.segment as u16);
+                    libc::CMSG_DATA(control).cast::<u16>().write_unaligned(message.segment as u16);
                 }
             }
             (header.msg_namelen, header.msg_iovlen) = (length, 1);
@@ -339,9 +290,7 @@ impl Wake {
     /// Make one.
     pub fn new() -> io::Result<Wake> {
         // SAFETY: no memory is passed; the descriptor is new, so nobody else owns it.
-        Ok(Wake(unsafe {
-            OwnedFd::from_raw_fd(checked(libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC))?)
-        }))
+        Ok(Wake(unsafe { OwnedFd::from_raw_fd(checked(libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC))?) }))
     }
 
     /// Make it readable.
@@ -386,11 +335,7 @@ impl Poll {
     pub fn new() -> io::Result<Poll> {
         // SAFETY: no memory is passed; the descriptor is new, so nobody else owns it.
         let epoll = unsafe { OwnedFd::from_raw_fd(checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
-        Ok(Poll {
-            epoll,
-            events: vec![libc::epoll_event { events: 0, u64: 0 }; BATCH],
-            coarse: false,
-        })
+        Ok(Poll { epoll, events: vec![libc::epoll_event { events: 0, u64: 0 }; BATCH], coarse: false })
     }
 
     /// Wait until `descriptor` can be read from too.
@@ -405,10 +350,7 @@ impl Poll {
     }
 
     fn control(&self, what: c_int, descriptor: &impl AsRawFd, token: u64, interest: c_int) -> io::Result<()> {
-        let mut event = libc::epoll_event {
-            events: interest as u32,
-            u64: token,
-        };
+        let mut event = libc::epoll_event { events: interest as u32, u64: token };
         // SAFETY: the kernel reads one epoll_event.
         checked(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), what, descriptor.as_raw_fd(), &mut event) })?;
         Ok(())
@@ -428,11 +370,7 @@ impl Poll {
             self.coarse = got < 0 && matches!(Error::last_os_error().raw_os_error(), Some(libc::ENOSYS | libc::EPERM));
         }
         if self.coarse {
-            let time = if limit == Micros::MAX {
-                -1
-            } else {
-                limit.div_ceil(1000).min(60_000) as c_int
-            };
+            let time = if limit == Micros::MAX { -1 } else { limit.div_ceil(1000).min(60_000) as c_int };
             // SAFETY: there is room for BATCH events.
             got = unsafe { libc::epoll_wait(epoll, events, room, time) };
         }

@@ -88,11 +88,7 @@ impl Trendline {
                 self.before = Some(done);
             }
         }
-        self.group = Some(Group {
-            first: sent,
-            last: sent,
-            arrived,
-        });
+        self.group = Some(Group { first: sent, last: sent, arrived });
     }
 
     /// Return what the queue does as of now.
@@ -130,9 +126,7 @@ impl Trendline {
 /// Return how the second of each pair changes with the first, by least squares.
 fn slope(points: &VecDeque<(f64, f64)>) -> f64 {
     let count = points.len() as f64;
-    let sum = points
-        .iter()
-        .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+    let sum = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
     let mean = (sum.0 / count, sum.1 / count);
     let (over, under) = points.iter().fold((0.0, 0.0), |(over, under), point| {
         let (x, y) = (point.0 - mean.0, point.1 - mean.1);
@@ -161,23 +155,15 @@ mod tests {
     #[test]
     fn delay_that_grows_is_overuse_and_delay_that_shrinks_is_the_opposite() {
         let usage = run(&mut Trendline::default(), |each| 50 * MS + each * 2 * MS);
-        assert!(
-            usage.ends_with(&[Usage::Over; 20]) && usage.starts_with(&[Usage::Normal; 20]),
-            "{usage:?}"
-        );
+        assert!(usage.ends_with(&[Usage::Over; 20]) && usage.starts_with(&[Usage::Normal; 20]), "{usage:?}");
         let usage = run(&mut Trendline::default(), |each| 500 * MS - each * 2 * MS);
-        assert!(
-            usage.contains(&Usage::Under) && !usage.contains(&Usage::Over),
-            "{usage:?}"
-        );
+        assert!(usage.contains(&Usage::Under) && !usage.contains(&Usage::Over), "{usage:?}");
     }
 
     #[test]
     fn delay_that_jumps_to_and_fro_is_neither() {
         for jitter in [0, 1, 5, 10] {
-            let usage = run(&mut Trendline::default(), |each| {
-                50 * MS + each * 7919 % (jitter + 1) * MS
-            });
+            let usage = run(&mut Trendline::default(), |each| 50 * MS + each * 7919 % (jitter + 1) * MS);
             assert_eq!(usage, [Usage::Normal; 100], "{jitter} ms");
         }
     }

@@ -84,11 +84,7 @@ impl<M: Machine> Loop<M> {
         let mut open = true;
         while open {
             let due = self.machine.next_due().min(self.network.listener.next_round());
-            let limit = if due == Micros::MAX {
-                due
-            } else {
-                due.saturating_sub(system::now())
-            };
+            let limit = if due == Micros::MAX { due } else { due.saturating_sub(system::now()) };
             self.shared.mailbox.sleeps();
             self.network.poll.wait(limit, &mut ready);
             if self.nap > 0 && ready.iter().any(|ready| ready.token < FIRST.into()) {

@@ -40,10 +40,7 @@ pub struct TransportCc {
 impl TransportCc {
     /// Nothing has come yet.
     pub fn new() -> Self {
-        Self {
-            last: -1,
-            ..Self::default()
-        }
+        Self { last: -1, ..Self::default() }
     }
 
     /// Take note of a transport-wide sequence number (16 bit).
@@ -112,9 +109,7 @@ impl TransportCc {
 fn statuses(arrivals: impl Iterator<Item = Option<u64>>) -> usize {
     let mut previous = None;
     let fits = |arrival: &Option<u64>| {
-        let far = previous
-            .zip(*arrival)
-            .is_some_and(|(before, at): (u64, u64)| before.abs_diff(at) > MAX_DELTA);
+        let far = previous.zip(*arrival).is_some_and(|(before, at): (u64, u64)| before.abs_diff(at) > MAX_DELTA);
         previous = arrival.or(previous);
         !far
     };

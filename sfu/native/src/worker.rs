@@ -58,44 +58,26 @@ impl Worker {
         let mailbox = Arc::new(Mailbox::new()?);
         let (counters, network) = (Arc::<PlaneCounters>::default(), Arc::<NetworkCounters>::default());
         let (sockets, listeners) = port::bind(&config.addresses, config.tcp)?;
-        let addresses = sockets
-            .iter()
-            .map(|socket| socket.local_addr())
-            .collect::<io::Result<_>>()?;
+        let addresses = sockets.iter().map(|socket| socket.local_addr()).collect::<io::Result<_>>()?;
         let poll = Poll::new()?;
         poll.add(mailbox.ordered(), ORDERS)?;
         for (local, socket) in sockets.iter().enumerate() {
             poll.add(socket, local as u64)?;
         }
         let listener = Listener::new(listeners, &poll, network.clone())?;
-        let shared = Shared {
-            mailbox: mailbox.clone(),
-            counters: counters.clone(),
-            network: network.clone(),
-        };
+        let shared = Shared { mailbox: mailbox.clone(), counters: counters.clone(), network: network.clone() };
         let thread = thread::Builder::new().name(config.name).spawn(move || {
             let ran = catch_unwind(AssertUnwindSafe(|| {
                 if let Some(processor) = config.pin {
                     let _ = system::pin(processor); // it runs as well where there is no such processor
                 }
                 let sockets = Sockets::new(sockets, shared.network.clone());
-                let network = Network {
-                    sockets,
-                    listener,
-                    poll,
-                    now: system::now(),
-                };
+                let network = Network { sockets, listener, poll, now: system::now() };
                 Loop::new(machine(shared.counters.clone()), network, shared.clone(), config.nap).run();
             }));
             shared.mailbox.end(ran.err().map(reason));
         })?;
-        Ok(Worker {
-            mailbox,
-            addresses,
-            counters,
-            network,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Worker { mailbox, addresses, counters, network, thread: Mutex::new(Some(thread)) })
     }
 
     /// Give an order; never waits.
@@ -175,6 +157,5 @@ impl Drop for Worker {
 /// What a panic said.
 fn reason(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
 }

@@ -23,6 +23,11 @@ class History:
                 return
             self._forget(oldest)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._sent.clear()
+        self._resent.clear()
+
     def _forget(self, sequence: int) -> None:
         self._sent.pop(sequence, None)
         self._resent.pop(sequence, None)

@@ -13,6 +13,9 @@ from sfu.supported import MID
 
 VIDEO_AGE, AUDIO_AGE = 2.0, 1.0
 MAX_JUMP = 3000
+"""A gap after which numbers go on as if there were none, and nothing from before is sent again: it cannot be repaired."""
+MAX_BEHIND = 1000
+"""How far back a packet may be asked for: receivers take none that is older, their replay windows have 1,024."""
 UNMEASURED = 0.05
 
 
@@ -57,6 +60,7 @@ class Outbound:
             self.synced = True
             self._begin(extended)
         elif newest and extended - self._last > MAX_JUMP:
+            self._history.clear()
             self._begin(extended)
         if extended < self._first:
             return True
@@ -80,6 +84,8 @@ class Outbound:
         self.stats.nack_packet_count += len(sequences)
         round_trip = self.stats.round_trip_time / 1000 or UNMEASURED
         for sequence in sequences:
+            if (self._next - 1 - sequence) & 0xFFFF >= MAX_BEHIND:
+                continue
             packet = self._history.again(sequence, now, min(0.1, max(0.01, round_trip)))
             if packet is None:
                 continue

@@ -10,11 +10,7 @@ pub fn parse(compound: &[u8], each: &mut dyn FnMut(Packet<'_>)) {
         let Some((body, next)) = after.split_at_checked(length).filter(|_| first >> 6 == 2) else {
             return;
         };
-        let padding = if first & 0x20 == 0 {
-            0
-        } else {
-            body.last().copied().map_or(0, usize::from)
-        };
+        let padding = if first & 0x20 == 0 { 0 } else { body.last().copied().map_or(0, usize::from) };
         if let Some(body) = body.len().checked_sub(padding).and_then(|end| body.get(..end)) {
             read(packet_type, first & 0x1F, body, each);
         }
@@ -27,13 +23,7 @@ fn read(packet_type: u8, count: u8, body: &[u8], each: &mut dyn FnMut(Packet<'_>
     match (packet_type, count) {
         (SR, _) if body.len() >= 24 => {
             let (ssrc, ntp, timestamp) = (word(body, 0), long(body, 4), word(body, 12));
-            each(Packet::SenderReport {
-                ssrc,
-                ntp,
-                timestamp,
-                packets: word(body, 16),
-                octets: word(body, 20),
-            });
+            each(Packet::SenderReport { ssrc, ntp, timestamp, packets: word(body, 16), octets: word(body, 20) });
             read_reports(count, body.get(24..), each);
         }
         (RR, _) => read_reports(count, body.get(4..), each),
@@ -71,19 +61,11 @@ fn read_feedback(packet_type: u8, format: u8, ssrc: u32, content: &[u8], each: &
     match (packet_type, format) {
         (RTPFB, NACK) => each(Packet::Nack(Nack { ssrc, items: content })),
         (RTPFB, TRANSPORT_CC) => each(Packet::TransportCc(content)),
-        (PSFB, PLI) => each(Packet::KeyFrameRequest {
-            ssrc,
-            full: false,
-            number: 0,
-        }),
+        (PSFB, PLI) => each(Packet::KeyFrameRequest { ssrc, full: false, number: 0 }),
         (PSFB, FIR) => {
             for item in content.chunks_exact(8) {
                 let number = item.get(4).copied().unwrap_or_default();
-                each(Packet::KeyFrameRequest {
-                    ssrc: word(item, 0),
-                    full: true,
-                    number,
-                });
+                each(Packet::KeyFrameRequest { ssrc: word(item, 0), full: true, number });
             }
         }
         (PSFB, APPLICATION) => read_remb(content, each),
@@ -99,14 +81,8 @@ fn read_remb(content: &[u8], each: &mut dyn FnMut(Packet<'_>)) {
     let value = word(head, 4);
     let (exponent, mantissa) = (value >> 18 & 0x3F, u64::from(value & 0x3FFFF));
     let bitrate = mantissa << exponent;
-    if let Some(ssrcs) = ssrcs
-        .get(..4 * (value >> 24) as usize)
-        .filter(|_| bitrate >> exponent == mantissa)
-    {
-        each(Packet::Remb {
-            bitrate,
-            ssrcs: Ssrcs(ssrcs),
-        });
+    if let Some(ssrcs) = ssrcs.get(..4 * (value >> 24) as usize).filter(|_| bitrate >> exponent == mantissa) {
+        each(Packet::Remb { bitrate, ssrcs: Ssrcs(ssrcs) });
     }
 }
 
@@ -120,18 +96,11 @@ fn read_extended(body: &[u8], each: &mut dyn FnMut(Packet<'_>)) {
         };
         match kind {
             RECEIVER_REFERENCE if length == 8 => {
-                each(Packet::ReceiverReference {
-                    ssrc: word(body, 0),
-                    ntp: long(block, 0),
-                });
+                each(Packet::ReceiverReference { ssrc: word(body, 0), ntp: long(block, 0) });
             }
             DLRR => {
                 for item in block.chunks_exact(12) {
-                    each(Packet::Dlrr {
-                        ssrc: word(item, 0),
-                        last: word(item, 4),
-                        delay: word(item, 8),
-                    });
+                    each(Packet::Dlrr { ssrc: word(item, 0), last: word(item, 4), delay: word(item, 8) });
                 }
             }
             _ => {}
@@ -142,10 +111,7 @@ fn read_extended(body: &[u8], each: &mut dyn FnMut(Packet<'_>)) {
 
 /// Return the four bytes at a place as a number; 0 if they are not all there.
 pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .map_or(0, |chunk| u32::from_be_bytes(*chunk))
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u32::from_be_bytes(*chunk))
 }
 
 /// Return the eight bytes at a place as a number; 0 if they are not all there.

@@ -12,9 +12,7 @@ pub fn write_sender_report(
     octets: u32,
     cname: &str,
 ) {
-    write(out, 0, SR, |out| {
-        put(out, &[ssrc, (ntp >> 32) as u32, ntp as u32, timestamp, packets, octets])
-    });
+    write(out, 0, SR, |out| put(out, &[ssrc, (ntp >> 32) as u32, ntp as u32, timestamp, packets, octets]));
     let name = cname.as_bytes();
     let name = name.get(..255).unwrap_or(name);
     write(out, 1, SDES, |out| {
@@ -32,17 +30,7 @@ pub fn write_receiver_reports(out: &mut Vec<u8>, reports: &[Report]) {
             put(out, &[OWN_SSRC]);
             for report in part {
                 let loss = u32::from(report.fraction_lost) << 24 | report.lost as u32 & 0xFF_FFFF;
-                put(
-                    out,
-                    &[
-                        report.ssrc,
-                        loss,
-                        report.highest,
-                        report.jitter,
-                        report.last_report,
-                        report.delay,
-                    ],
-                );
+                put(out, &[report.ssrc, loss, report.highest, report.jitter, report.last_report, report.delay]);
             }
         });
     }
@@ -78,9 +66,7 @@ pub fn write_pli(out: &mut Vec<u8>, ssrc: u32) {
 
 /// Ask for a key frame by a command (RFC 5104 §4.3.1); one with a number that was used is a repetition.
 pub fn write_fir(out: &mut Vec<u8>, ssrc: u32, number: u8) {
-    write(out, FIR, PSFB, |out| {
-        put(out, &[OWN_SSRC, 0, ssrc, u32::from(number) << 24])
-    });
+    write(out, FIR, PSFB, |out| put(out, &[OWN_SSRC, 0, ssrc, u32::from(number) << 24]));
 }
 
 /// Append transport-wide feedback; `body` is what `twcc` writes, whole words.
@@ -105,16 +91,12 @@ pub fn write_remb(out: &mut Vec<u8>, bitrate: u64, ssrcs: &[u32]) {
 /// Tell a sender our clock, in 1/2^32 s since 1900 (RFC 3611 §4.4): its answer tells the round trip.
 pub fn write_receiver_reference(out: &mut Vec<u8>, ntp: u64) {
     let head = u32::from(RECEIVER_REFERENCE) << 24 | 2;
-    write(out, 0, XR, |out| {
-        put(out, &[OWN_SSRC, head, (ntp >> 32) as u32, ntp as u32])
-    });
+    write(out, 0, XR, |out| put(out, &[OWN_SSRC, head, (ntp >> 32) as u32, ntp as u32]));
 }
 
 /// Answer a receiver's clock (RFC 3611 §4.5) on behalf of the stream `from`; the rest as in `Packet::Dlrr`.
 pub fn write_dlrr(out: &mut Vec<u8>, from: u32, ssrc: u32, last: u32, delay: u32) {
-    write(out, 0, XR, |out| {
-        put(out, &[from, u32::from(DLRR) << 24 | 3, ssrc, last, delay])
-    });
+    write(out, 0, XR, |out| put(out, &[from, u32::from(DLRR) << 24 | 3, ssrc, last, delay]));
 }
 
 /// Append a packet: its head, the words that `body` appends, and zeros up to a whole word.

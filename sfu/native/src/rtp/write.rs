@@ -23,12 +23,8 @@ pub fn write_header<'a>(
     out.extend_from_slice(&timestamp.to_be_bytes());
     out.extend_from_slice(&ssrc.to_be_bytes());
     out.extend_from_slice(csrcs.get(..4 * sources).unwrap_or_default());
-    let extended = write_extensions(
-        out,
-        extensions
-            .take(255)
-            .map(|(id, value)| (id, value.get(..255).unwrap_or(value))),
-    );
+    let extended =
+        write_extensions(out, extensions.take(255).map(|(id, value)| (id, value.get(..255).unwrap_or(value))));
     if let Some(first) = out.get_mut(start) {
         *first |= u8::from(extended) << 4;
     }
@@ -39,9 +35,7 @@ fn write_extensions<'a>(out: &mut Vec<u8>, elements: impl Iterator<Item = (u8, &
     if elements.clone().next().is_none() {
         return false;
     }
-    let one_byte = elements
-        .clone()
-        .all(|(id, value)| id < 15 && (1..=16).contains(&value.len()));
+    let one_byte = elements.clone().all(|(id, value)| id < 15 && (1..=16).contains(&value.len()));
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     for (id, value) in elements {

@@ -34,10 +34,7 @@ pub fn write_success(out: &mut Vec<u8>, check: &Check, from: SocketAddr, passwor
         }
     };
     port.iter_mut().zip(COOKIE).for_each(|(byte, mask)| *byte ^= mask);
-    address
-        .iter_mut()
-        .zip(COOKIE.into_iter().chain(check.transaction))
-        .for_each(|(byte, mask)| *byte ^= mask);
+    address.iter_mut().zip(COOKIE.into_iter().chain(check.transaction)).for_each(|(byte, mask)| *byte ^= mask);
     write(out, SUCCESS, check, XOR_MAPPED_ADDRESS, &value[..length], password);
 }
 

@@ -19,10 +19,7 @@ pub fn write_feedback(out: &mut Vec<u8>, base: u16, arrivals: impl Iterator<Item
     let mut symbols = [NOT_RECEIVED; MAX_PACKETS];
     let mut statuses = 0;
     for (symbol, delta) in symbols.iter_mut().zip(deltas(arrivals.clone(), reference)) {
-        *symbol = delta.map_or(
-            NOT_RECEIVED,
-            |delta| if (0..=255).contains(&delta) { SMALL } else { LARGE },
-        );
+        *symbol = delta.map_or(NOT_RECEIVED, |delta| if (0..=255).contains(&delta) { SMALL } else { LARGE });
         statuses += 1;
     }
     out.extend_from_slice(&base.to_be_bytes());
@@ -52,10 +49,7 @@ fn write_chunks(out: &mut Vec<u8>, mut symbols: &[u8]) {
             (u16::from(first) << 13 | run as u16, run)
         } else {
             let padded = symbols.iter().copied().chain([NOT_RECEIVED; 7]).take(7);
-            (
-                padded.fold(0b11, |vector, symbol| vector << 2 | u16::from(symbol)),
-                symbols.len().min(7),
-            )
+            (padded.fold(0b11, |vector, symbol| vector << 2 | u16::from(symbol)), symbols.len().min(7))
         };
         out.extend_from_slice(&chunk.to_be_bytes());
         symbols = symbols.get(taken..).unwrap_or_default();
@@ -96,11 +90,7 @@ pub fn parse_feedback(body: &[u8]) -> Result<Feedback<'_>, FeedbackError> {
         let chunk = u16::from_be_bytes(*chunk);
         let length = chunk_length(chunk).min(left);
         // A run's symbols are all the same: one tells of all, and a few bytes cannot make us count to 65,535.
-        let (looked_at, each) = if chunk >> 15 == 0 {
-            (length.min(1), length)
-        } else {
-            (length, 1)
-        };
+        let (looked_at, each) = if chunk >> 15 == 0 { (length.min(1), length) } else { (length, 1) };
         for index in 0..looked_at {
             let bytes = symbol(chunk, index);
             if bytes > LARGE {
@@ -113,14 +103,7 @@ pub fn parse_feedback(body: &[u8]) -> Result<Feedback<'_>, FeedbackError> {
     let chunks = rest.get(..rest.len() - unread.len()).unwrap_or_default();
     let deltas = unread.get(..needed).ok_or(FeedbackError::Short)?;
     let reference = i32::from_be_bytes([r0, r1, r2, 0]) >> 8;
-    Ok(Feedback {
-        base: u16::from_be_bytes([b0, b1]),
-        statuses,
-        reference,
-        count,
-        chunks,
-        deltas,
-    })
+    Ok(Feedback { base: u16::from_be_bytes([b0, b1]), statuses, reference, count, chunks, deltas })
 }
 
 fn chunk_length(chunk: u16) -> usize {
@@ -145,23 +128,18 @@ impl<'a> Feedback<'a> {
     /// Go through the packets: sequence numbers, and ticks since the arrival before; None for what did not come.
     pub fn iter(&self) -> impl Iterator<Item = (u16, Option<i16>)> + use<'a> {
         let (base, mut deltas) = (self.base, self.deltas);
-        let chunks = self
-            .chunks
-            .chunks_exact(2)
-            .map(|chunk| chunk.iter().fold(0, |high, low| high << 8 | u16::from(*low)));
+        let chunks =
+            self.chunks.chunks_exact(2).map(|chunk| chunk.iter().fold(0, |high, low| high << 8 | u16::from(*low)));
         let symbols = chunks.flat_map(|chunk| (0..chunk_length(chunk)).map(move |index| symbol(chunk, index)));
-        symbols
-            .take(usize::from(self.statuses))
-            .enumerate()
-            .map(move |(index, symbol)| {
-                let (delta, rest) = deltas.split_at_checked(usize::from(symbol)).unwrap_or_default();
-                deltas = rest;
-                let delta = match *delta {
-                    [small] => Some(i16::from(small)),
-                    [high, low] => Some(i16::from_be_bytes([high, low])),
-                    _ => None,
-                };
-                (base.wrapping_add(index as u16), delta)
-            })
+        symbols.take(usize::from(self.statuses)).enumerate().map(move |(index, symbol)| {
+            let (delta, rest) = deltas.split_at_checked(usize::from(symbol)).unwrap_or_default();
+            deltas = rest;
+            let delta = match *delta {
+                [small] => Some(i16::from(small)),
+                [high, low] => Some(i16::from_be_bytes([high, low])),
+                _ => None,
+            };
+            (base.wrapping_add(index as u16), delta)
+        })
     }
 }

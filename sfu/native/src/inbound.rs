@@ -1,0 +1,312 @@
+//! A stream that comes in: found by its SSRC, MID or RID, counted, repaired (NACK, RTX), kept for its receivers in the order it came.
+
+use std::sync::Arc;
+
+use crate::Micros;
+use crate::core::{ConsumerKey, TransportKey};
+use crate::counters::StreamCounters;
+use crate::history::{History, Packet};
+use crate::keyframe::KeyFrameRequests;
+use crate::nack::NackGenerator;
+use crate::order::AddProducer;
+use crate::outbound::{Arrival, Clock};
+use crate::payload::{self, Codec};
+use crate::pool::Pool;
+use crate::reception::Reception;
+use crate::rtcp::{self, Report};
+use crate::rtp::Header;
+use crate::transport::ReadExtensions;
+
+/// After this long without a packet a stream counts as silent.
+pub const SILENCE: Micros = 2_000_000;
+const VIDEO_AGE: Micros = 2_000_000;
+const AUDIO_AGE: Micros = 1_000_000;
+/// Numbers that one NACK asks for, so that it fits a packet however far apart they are.
+const MAX_NACKED: usize = 250;
+/// Packets that wait for the end of their frame at most: a run that is longer gains nothing more.
+const MAX_PENDING: usize = 32;
+
+const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+
+/// What a packet of a stream led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Nothing to forward.
+    Nothing,
+    /// It waits with others for the end of its frame.
+    Waits,
+    /// What waits is to be sent now.
+    Flush,
+}
+
+/// One producer's stream. A late packet counts only if it was missing, so nothing is forwarded twice.
+pub struct Inbound {
+    pub order: Box<AddProducer>,
+    pub transport: TransportKey,
+    pub extensions: ReadExtensions,
+    pub paused: bool,
+    pub consumers: Vec<ConsumerKey>,
+    pub ssrc: Option<u32>,
+    pub rtx_ssrc: Option<u32>,
+    pub heard_at: Option<Micros>,
+    pub clock: Option<Clock>,
+    pub history: History,
+    pub pending: Vec<Arrival>,
+    /// When what waits is sent at the latest.
+    pub flush_at: Option<Micros>,
+    /// Whether it stands in the core's list of streams to repair.
+    pub listed: bool,
+    pub key_frames: KeyFrameRequests,
+    /// Whether receivers must begin at a key frame.
+    pub gated: bool,
+    codecs: Vec<(Codec, crate::order::Codec)>,
+    audio_level: Option<u8>,
+    nack: NackGenerator,
+    reception: Reception,
+    full_requests: u8,
+    counted: u64,
+}
+
+impl Inbound {
+    /// A stream of which nothing came.
+    pub fn new(order: Box<AddProducer>, transport: TransportKey) -> Self {
+        let id = |uri: &str| order.extensions.iter().find(|(each, _)| each == uri).map(|(_, id)| *id);
+        let codecs: Vec<_> =
+            order.codecs.iter().map(|each| (Codec::from_mime(&each.mime_type), each.clone())).collect();
+        Self {
+            extensions: ReadExtensions {
+                mid: id(MID),
+                rid: id(RID),
+                repaired_rid: id(REPAIRED_RID),
+                transport_cc: id(TRANSPORT_CC),
+                abs_send_time: id(ABS_SEND_TIME),
+            },
+            audio_level: id(AUDIO_LEVEL),
+            paused: order.paused,
+            ssrc: order.ssrc,
+            rtx_ssrc: order.rtx_ssrc,
+            history: History::new(if order.video { VIDEO_AGE } else { AUDIO_AGE }),
+            gated: order.video && codecs.first().is_some_and(|(codec, _)| codec.recognizable()),
+            order,
+            transport,
+            codecs,
+            consumers: Vec::new(),
+            heard_at: None,
+            clock: None,
+            pending: Vec::new(),
+            flush_at: None,
+            listed: false,
+            key_frames: KeyFrameRequests::new(),
+            nack: NackGenerator::new(),
+            reception: Reception::new(),
+            full_requests: 0,
+            counted: 0,
+        }
+    }
+
+    /// The clock rate of its first codec, in Hz.
+    pub fn clock_rate(&self) -> u32 {
+        self.codecs.first().map_or(90_000, |(_, codec)| codec.clock_rate)
+    }
+
+    fn counters(&self) -> &StreamCounters {
+        &self.order.counters
+    }
+
+    fn codec_of(&self, payload_type: u8) -> Option<usize> {
+        self.codecs.iter().position(|(_, each)| each.payload_type == payload_type)
+    }
+
+    fn codec_of_rtx(&self, payload_type: u8) -> Option<usize> {
+        self.codecs.iter().position(|(_, each)| each.rtx_payload_type == Some(payload_type))
+    }
+
+    /// Take a stream that named our MID, if that SSRC is not known yet and the payload type is ours.
+    pub fn latch(&mut self, header: &Header) -> bool {
+        if self.ssrc.is_none() && self.codec_of(header.payload_type).is_some() {
+            self.ssrc = Some(header.ssrc);
+        } else if self.rtx_ssrc.is_none() && self.codec_of_rtx(header.payload_type).is_some() {
+            self.rtx_ssrc = Some(header.ssrc);
+        }
+        [self.ssrc, self.rtx_ssrc].contains(&Some(header.ssrc))
+    }
+
+    /// Take a packet of the stream or of its retransmissions: `packet` is plain, `header` was read of it, `wait` is how long it may wait for the end of its frame.
+    pub fn receive(&mut self, header: &Header, packet: &[u8], now: Micros, wait: Micros, pool: &mut Pool) -> Taken {
+        let Some(head) = packet.get(..header.payload_at) else { return Taken::Nothing };
+        let payload = header.payload(packet);
+        let counters = self.order.counters.clone();
+        let retransmitted = Some(header.ssrc) != self.ssrc;
+        let (codec, extended, payload) = if retransmitted {
+            let Some(codec) = self.codec_of_rtx(header.payload_type) else { return Taken::Nothing };
+            counters.retransmitted.add(1);
+            let Some((extended, payload)) = self.unwrap(payload) else { return Taken::Nothing };
+            counters.repaired.add(1);
+            (codec, extended, payload)
+        } else {
+            let codec = self.codec_of(header.payload_type);
+            let rate = codec.map(|codec| self.codecs[codec].1.clock_rate);
+            let extended = rate.and_then(|rate| self.reception.received(header.sequence, header.timestamp, rate, now));
+            let (Some(codec), Some(extended)) = (codec, extended) else {
+                counters.discarded.add(1);
+                return Taken::Nothing;
+            };
+            (codec, extended, payload)
+        };
+        counters.packets.add(1);
+        counters.bytes.add(payload.len() as u64);
+        self.heard_at = Some(now);
+        self.hear_level(header, packet);
+        let key_frame = self.codecs[codec].0.begins_key_frame(payload);
+        if self.paused {
+            return Taken::Nothing;
+        }
+        let newest = Some(extended) == self.reception.highest;
+        if self.nack.overflows(extended) {
+            self.ask(now, false);
+        }
+        if !self.nack.received(extended, key_frame, now) {
+            counters.discarded.add(1);
+            return Taken::Nothing;
+        }
+        if key_frame && newest {
+            self.key_frames.arrived();
+        }
+        if self.consumers.is_empty() {
+            return Taken::Nothing;
+        }
+        let mut header = *header;
+        header.padding = 0;
+        let (timestamp, marker) = (header.timestamp, header.marker);
+        let payload_type = self.codecs[codec].1.mapped_payload_type;
+        let data = pool.join(head, payload);
+        let kept = Packet { extended, arrived: now, timestamp, marker, payload_type, key_frame, data, header };
+        self.history.insert(kept, pool);
+        self.pending.push(Arrival { extended, newest, may_begin: key_frame || !self.gated });
+        let ends = marker || !self.order.video || retransmitted || wait == 0 || self.pending.len() >= MAX_PENDING;
+        if ends {
+            return Taken::Flush;
+        }
+        self.flush_at.get_or_insert(now + wait);
+        Taken::Waits
+    }
+
+    fn hear_level(&mut self, header: &Header, packet: &[u8]) {
+        if let Some(value) = self.audio_level.and_then(|id| header.extensions.get(id, packet))
+            && let Some((_, level)) = payload::audio_level(value)
+        {
+            self.order.counters.audio_level.set(level.into());
+        }
+    }
+
+    /// Want a key frame, if this stream has any. `urgent`: for somebody who just came.
+    pub fn ask(&mut self, now: Micros, urgent: bool) {
+        if self.gated {
+            self.key_frames.ask(now, urgent);
+        }
+    }
+
+    /// Want a key frame at once, whatever was asked before.
+    pub fn force(&mut self, now: Micros) {
+        if self.gated {
+            self.key_frames.force(now);
+        }
+    }
+
+    /// Undo RFC 4588; None unless the original was missing (senders probe with copies and padding).
+    fn unwrap<'a>(&mut self, payload: &'a [u8]) -> Option<(u64, &'a [u8])> {
+        let (original, rest) = payload.split_first_chunk::<2>()?;
+        let extended = self.reception.extend(u16::from_be_bytes(*original));
+        if !self.nack.misses(extended) {
+            return None;
+        }
+        self.reception.recovered();
+        Some((extended, rest))
+    }
+
+    /// Send what is due, written into `packet`: NACK for missing packets, a key frame request if somebody waits and the stream flows.
+    pub fn repair(
+        &mut self,
+        now: Micros,
+        asked: &mut Vec<u64>,
+        packet: &mut Vec<u8>,
+        send: &mut dyn FnMut(&mut Vec<u8>),
+    ) {
+        let Some(ssrc) = self.ssrc.filter(|_| !self.paused && self.flows(now)) else { return };
+        asked.clear();
+        let round_trip = Some(self.counters().round_trip.get()).filter(|each| *each > 0);
+        let in_vain = self.nack.due(now, round_trip, asked);
+        if !asked.is_empty() && self.order.nack {
+            self.counters().nacks.add(1);
+            self.counters().nacked.add(asked.len() as u64);
+            for part in asked.chunks(MAX_NACKED) {
+                packet.clear();
+                rtcp::write_nack(packet, ssrc, part.iter().map(|each| *each as u16));
+                send(packet);
+            }
+        }
+        if in_vain {
+            self.ask(now, false);
+        }
+        if self.key_frames.due(now) {
+            if self.order.pli {
+                self.counters().plis.add(1);
+                packet.clear();
+                rtcp::write_pli(packet, ssrc);
+                send(packet);
+            } else if self.order.fir {
+                self.counters().firs.add(1);
+                self.full_requests = self.full_requests.wrapping_add(1);
+                let number = self.full_requests;
+                packet.clear();
+                rtcp::write_fir(packet, ssrc, number);
+                send(packet);
+            }
+        }
+    }
+
+    /// Whether packets came lately.
+    pub fn flows(&self, now: Micros) -> bool {
+        self.heard_at.is_some_and(|at| now.saturating_sub(at) <= SILENCE)
+    }
+
+    /// When `repair` could have something to do.
+    pub fn repair_at(&self) -> Option<Micros> {
+        [self.nack.next_due(), self.key_frames.next_due()].into_iter().flatten().min()
+    }
+
+    /// Forward nothing; count on.
+    pub fn pause(&mut self) {
+        self.paused = true;
+        self.nack = NackGenerator::new();
+        self.pending.clear();
+        self.flush_at = None;
+    }
+
+    /// Keep the sender's clock, for our own reports to it and for its receivers'.
+    pub fn sender_reported(&mut self, ntp: u64, timestamp: u32, now: Micros) {
+        self.clock = Some(Clock { ntp, timestamp, at: now });
+        self.reception.sender_reported(ntp, now);
+    }
+
+    /// Return the block of this second's receiver report, and settle the second's rates.
+    pub fn report(&mut self, now: Micros, pool: &mut Pool) -> Option<Report> {
+        let bytes = self.counters().bytes.get();
+        self.counters().bitrate.set((bytes - self.counted) * 8);
+        self.counted = bytes;
+        self.history.expire(now, pool);
+        let report = self.reception.report(self.ssrc?, now);
+        let counters: &Arc<StreamCounters> = &self.order.counters;
+        counters.lost.set(self.reception.lost().max(0) as u64);
+        counters.fraction_lost.set(self.reception.fraction_lost.into());
+        counters.jitter.set(self.reception.jitter().into());
+        counters.ssrc.set(self.ssrc.unwrap_or_default().into());
+        counters.rtx_ssrc.set(self.rtx_ssrc.unwrap_or_default().into());
+        report
+    }
+}

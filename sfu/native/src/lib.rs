@@ -1,0 +1,59 @@
+//! The native packet plane: bytes and the time in, bytes and events out, and around that one thread with its sockets.
+
+#![deny(unsafe_code)]
+
+pub mod batch;
+pub mod connection;
+pub mod core;
+pub mod counters;
+mod due;
+pub mod flood;
+pub mod framing;
+pub mod history;
+pub mod ice;
+pub mod inbound;
+pub mod keyframe;
+pub mod listener;
+pub mod machine;
+pub mod mailbox;
+mod media;
+pub mod nack;
+pub mod order;
+#[cfg(feature = "python")]
+mod orders_from_python;
+pub mod outbound;
+pub mod payload;
+pub mod pool;
+pub mod port;
+#[cfg(feature = "python")]
+mod python;
+#[cfg(feature = "python")]
+mod python_core;
+pub mod rate;
+pub mod reception;
+pub mod remb;
+pub mod replay;
+pub mod resend;
+pub mod rtcp;
+pub mod rtp;
+pub mod score;
+pub mod selector;
+pub mod sequence;
+pub mod socket;
+pub mod srtp;
+mod srtp_cm;
+mod srtp_gcm;
+mod srtp_keys;
+mod srtp_streams;
+mod streams;
+pub mod stun;
+pub mod system;
+pub mod timers;
+pub mod transport;
+pub mod trendline;
+mod turn;
+pub mod twcc;
+pub mod worker;
+
+/// Microseconds of a clock that only goes forward; what its zero is does not matter.
+pub type Micros = u64;

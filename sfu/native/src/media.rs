@@ -1,0 +1,202 @@
+//! Media through the core: a packet in, its copies out, RTCP both ways.
+
+use crate::Micros;
+use crate::batch::Output;
+use crate::core::{Core, ProducerKey, Scratch, TransportKey};
+use crate::ice::Tuple;
+use crate::inbound::Taken;
+use crate::order::Event;
+use crate::outbound::Way;
+use crate::rtcp::{self, Packet};
+use crate::rtp::{self, Header};
+use crate::timers::FEEDBACK;
+
+impl Core {
+    /// Take an SRTP or SRTCP packet; false if it was nothing for us (RFC 5761 §4 tells the two apart).
+    pub(crate) fn media(
+        &mut self,
+        key: TransportKey,
+        data: &mut [u8],
+        from: Tuple,
+        now: Micros,
+        out: &mut Output,
+    ) -> bool {
+        let Some(transport) = self.transports.get_mut(key) else { return false };
+        let Some(opener) = &mut transport.opener else { return false };
+        if matches!(data.get(1), Some(192..=223)) {
+            if !transport.rtcp_rate.take(now) {
+                return false;
+            }
+            let Ok(length) = opener.open_rtcp(data) else { return false };
+            transport.ice.heard(from, now);
+            let compound = &data[..length];
+            rtcp::parse(compound, &mut |packet| self.feedback(key, &packet, now, out));
+            return true;
+        }
+        let Ok(header) = rtp::header_length(data) else { return false };
+        let Ok(opened) = opener.open_rtp(data, header) else { return false };
+        transport.ice.heard(from, now);
+        let packet = &data[..opened.length];
+        let Ok(header) = rtp::parse(packet) else { return false };
+        if transport.arrived(&header, packet, now) {
+            self.timers.feedback.push(key);
+            self.timers.feedback_at = self.timers.feedback_at.min(now + FEEDBACK);
+        }
+        let Some(producer) = transport.inbounds.get(&header.ssrc).copied().or_else(|| self.latch(key, &header, packet))
+        else {
+            return false;
+        };
+        self.rtp(key, producer, &header, packet, now, out);
+        true
+    }
+
+    fn latch(&mut self, key: TransportKey, header: &Header, packet: &[u8]) -> Option<ProducerKey> {
+        let transport = self.transports.get(key)?;
+        let producers = &mut self.producers;
+        let found = transport
+            .named(header, packet)
+            .find(|each| producers.get_mut(*each).is_some_and(|stream| stream.latch(header)))?;
+        self.transports.get_mut(key)?.bind(header.ssrc, found);
+        Some(found)
+    }
+
+    fn rtp(
+        &mut self,
+        key: TransportKey,
+        producer: ProducerKey,
+        header: &Header,
+        packet: &[u8],
+        now: Micros,
+        out: &mut Output,
+    ) {
+        let (Some(stream), Some(transport)) = (self.producers.get_mut(producer), self.transports.get(key)) else {
+            return;
+        };
+        let size = packet.len() as u64;
+        let ours = Some(header.ssrc) == stream.ssrc;
+        let received =
+            if ours { &transport.counters.rtp_bytes_received } else { &transport.counters.rtx_bytes_received };
+        received.add(size);
+        let was_silent = stream.heard_at.is_none();
+        let taken = stream.receive(header, packet, now, self.config.frame_wait, &mut self.pool);
+        if was_silent && stream.heard_at.is_some() {
+            out.events.push(Event::StreamStarted { producer: stream.order.producer.clone() });
+        }
+        match taken {
+            Taken::Flush => self.flush(producer, now, out),
+            Taken::Waits => {
+                let at = self.producers[producer].flush_at.unwrap_or(now);
+                if !self.timers.flush.contains(&producer) {
+                    self.timers.flush.push(producer);
+                }
+                self.timers.flush_at = self.timers.flush_at.min(at);
+            }
+            Taken::Nothing => {}
+        }
+        if self.producers[producer].key_frames.wanted() {
+            self.repair(producer, now, out);
+        } else {
+            self.watch(producer);
+        }
+    }
+
+    /// Send what waits of a producer to its consumers: each gets its packets in one run.
+    pub(crate) fn flush(&mut self, producer: ProducerKey, now: Micros, out: &mut Output) {
+        let Self { producers, consumers, transports, scratch, .. } = self;
+        let Some(source) = producers.get_mut(producer) else { return };
+        source.flush_at = None;
+        let Scratch { head, arrivals, .. } = scratch;
+        std::mem::swap(arrivals, &mut source.pending);
+        let mut wanted = false;
+        for key in &source.consumers {
+            let Some(consumer) = consumers.get_mut(*key) else { continue };
+            let Some(transport) = transports.get(consumer.transport) else { continue };
+            let way = transport.sealer.as_ref().map(|sealer| (transport.ice.selected, sealer));
+            let way = way.map(|(to, sealer)| Way { to, sealer, counters: &transport.counters });
+            out.make_room();
+            for arrival in arrivals.iter() {
+                let Some(packet) = source.history.get(arrival.extended, now) else { continue };
+                wanted |= !consumer.forward(packet, *arrival, way.as_ref(), head, out);
+            }
+        }
+        arrivals.clear();
+        std::mem::swap(arrivals, &mut source.pending);
+        if wanted {
+            source.ask(now, false);
+        }
+    }
+
+    /// Send what a stream's repair asks for now; note when it wants to be looked at again.
+    pub(crate) fn repair(&mut self, producer: ProducerKey, now: Micros, out: &mut Output) {
+        let Self { producers, transports, scratch, .. } = self;
+        let Some(stream) = producers.get_mut(producer) else { return };
+        if let Some(transport) = transports.get_mut(stream.transport) {
+            let Scratch { packet, asked, .. } = scratch;
+            stream.repair(now, asked, packet, &mut |packet| transport.send_rtcp(packet, out));
+        }
+        self.watch(producer);
+    }
+
+    /// See to it that a stream is looked at when its repair is due.
+    fn watch(&mut self, producer: ProducerKey) {
+        let Some(stream) = self.producers.get_mut(producer) else { return };
+        if let Some(at) = stream.repair_at().filter(|_| !stream.paused) {
+            if !std::mem::replace(&mut stream.listed, true) {
+                self.timers.repair.push(producer);
+            }
+            self.timers.repair_at = self.timers.repair_at.min(at);
+        }
+    }
+
+    fn feedback(&mut self, key: TransportKey, packet: &Packet, now: Micros, out: &mut Output) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        match packet {
+            Packet::Goodbye { ssrcs } => {
+                for ssrc in *ssrcs {
+                    let stream = transport.inbounds.get(&ssrc).and_then(|stream| self.producers.get_mut(*stream));
+                    if let Some(stream) = stream
+                        && stream.heard_at.take().is_some()
+                    {
+                        let producer = stream.order.producer.clone();
+                        out.events.push(Event::StreamSilent { producer, goodbye: true });
+                    }
+                }
+            }
+            Packet::SenderReport { ssrc, ntp, timestamp, .. } => {
+                let stream = transport.inbounds.get(ssrc).and_then(|stream| self.producers.get_mut(*stream));
+                if let Some(stream) = stream.filter(|stream| stream.ssrc == Some(*ssrc)) {
+                    stream.sender_reported(*ntp, *timestamp, now);
+                }
+            }
+            Packet::Report(report) => {
+                let consumer = transport.outbounds.get(&report.ssrc).and_then(|key| self.consumers.get_mut(*key));
+                if let Some(consumer) = consumer {
+                    consumer.reported(report, now);
+                }
+            }
+            Packet::Nack(nack) => {
+                let Self { consumers, producers, transports, scratch, .. } = self;
+                let Some(transport) = transports.get(key) else { return };
+                let Some(consumer) = transport.outbounds.get(&nack.ssrc).and_then(|key| consumers.get_mut(*key)) else {
+                    return;
+                };
+                let Some(source) = producers.get(consumer.producer) else { return };
+                let Some(sealer) = &transport.sealer else { return };
+                let way = Way { to: transport.ice.selected, sealer, counters: &transport.counters };
+                consumer.nacked(nack.iter(), &source.history, &way, &mut scratch.head, now, out);
+            }
+            Packet::KeyFrameRequest { ssrc, full, .. } => {
+                let consumer = transport.outbounds.get(ssrc).and_then(|key| self.consumers.get(*key));
+                let Some(consumer) = consumer else { return };
+                consumer.order.counters.plis.add(u64::from(!full));
+                consumer.order.counters.firs.add(u64::from(*full));
+                let producer = consumer.producer;
+                if let Some(source) = self.producers.get_mut(producer) {
+                    source.ask(now, false);
+                    self.repair(producer, now, out);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A stream that goes out: its header rewritten, its payload sealed straight from the producer's history, sent again on request.
+
+use std::collections::VecDeque;
+
+use crate::Micros;
+use crate::batch::Output;
+use crate::core::{ProducerKey, TransportKey};
+use crate::counters::TransportCounters;
+use crate::flood::Rate;
+use crate::history::{History, Packet};
+use crate::ice::Tuple;
+use crate::order::AddConsumer;
+use crate::resend::Resends;
+use crate::rtcp::{self, Report};
+use crate::rtp;
+use crate::selector::{Choice, Selector, Sent};
+use crate::srtp::Sealer;
+use crate::transport::MAX_SEAL;
+
+const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+/// A round trip that is not measured yet.
+const UNMEASURED: Micros = 50_000;
+/// Packets a second that are sent again to one receiver: more is no repair.
+const RESENDS_PER_SECOND: u32 = 1000;
+const MAX_REPORTS: usize = 10;
+
+/// A flushed packet and what its arrival was: see `Selector::choose`.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    pub extended: u64,
+    pub newest: bool,
+    pub may_begin: bool,
+}
+
+/// The producer's clock as its last sender report told it: NTP time, RTP timestamp, when it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    pub ntp: u64,
+    pub timestamp: u32,
+    pub at: Micros,
+}
+
+/// Where a transport's media goes to, and what seals it.
+pub struct Way<'a> {
+    pub to: Option<Tuple>,
+    pub sealer: &'a Sealer,
+    pub counters: &'a TransportCounters,
+}
+
+/// One consumer's stream.
+pub struct Outbound {
+    pub order: Box<AddConsumer>,
+    pub transport: TransportKey,
+    pub producer: ProducerKey,
+    pub paused: bool,
+    pub selector: Selector,
+    /// (the producer's id, the receiver's id) of each header extension that is sent on.
+    extensions: Vec<(u8, u8)>,
+    mid: Option<u8>,
+    next_rtx: u64,
+    resends: Resends,
+    resend_rate: Rate,
+    reports: VecDeque<(u32, Micros)>,
+    counted: u64,
+    reported: u64,
+}
+
+impl Outbound {
+    /// A stream that nothing was sent of; `source` is the producer's header extensions.
+    pub fn new(
+        order: Box<AddConsumer>,
+        transport: TransportKey,
+        producer: ProducerKey,
+        source: &[(String, u8)],
+    ) -> Self {
+        let id_of = |uri: &str| source.iter().find(|(each, _)| each == uri).map(|(_, id)| *id);
+        let kept = order.extensions.iter().filter(|(uri, _)| uri != MID);
+        order.counters.ssrc.set(order.ssrc.into());
+        order.counters.rtx_ssrc.set(order.rtx_ssrc.unwrap_or_default().into());
+        Self {
+            extensions: kept.filter_map(|(uri, id)| Some((id_of(uri)?, *id))).collect(),
+            mid: order.extensions.iter().find(|(uri, _)| uri == MID).map(|(_, id)| *id),
+            selector: Selector::new(order.first_sequence),
+            next_rtx: order.first_rtx_sequence.into(),
+            paused: order.paused,
+            order,
+            transport,
+            producer,
+            resends: Resends::new(),
+            resend_rate: Rate::new(RESENDS_PER_SECOND, RESENDS_PER_SECOND),
+            reports: VecDeque::new(),
+            counted: 0,
+            reported: 0,
+        }
+    }
+
+    fn takes(&self, payload_type: u8) -> bool {
+        self.order.payload_types.iter().any(|(each, _)| *each == payload_type)
+    }
+
+    /// Send a producer's packet on; false if a key frame is needed before anything can be sent.
+    pub fn forward(
+        &mut self,
+        packet: &Packet,
+        arrival: Arrival,
+        way: Option<&Way>,
+        head: &mut Vec<u8>,
+        out: &mut Output,
+    ) -> bool {
+        let Some(way) = way.filter(|_| !self.paused && self.takes(packet.payload_type)) else {
+            self.selector.desync(packet.arrived);
+            return true;
+        };
+        match self.selector.choose(arrival.extended, arrival.newest, arrival.may_begin) {
+            Choice::NeedsKeyFrame => return false,
+            Choice::Drop => return true,
+            Choice::Send(number) => {
+                let payload = packet.header.payload(&packet.data);
+                let sent = self.seal(packet, packet.payload_type, self.order.ssrc, number, payload, way, head, out);
+                way.counters.rtp_bytes_sent.add(sent);
+                self.order.counters.packets.add(1);
+                self.order.counters.bytes.add(payload.len() as u64);
+            }
+        }
+        true
+    }
+
+    /// Write the header, seal the payload behind it; return the plain packet's bytes.
+    #[expect(clippy::too_many_arguments, reason = "one place where all of a packet comes together")]
+    fn seal(
+        &self,
+        packet: &Packet,
+        payload_type: u8,
+        ssrc: u32,
+        number: u64,
+        payload: &[u8],
+        way: &Way,
+        head: &mut Vec<u8>,
+        out: &mut Output,
+    ) -> u64 {
+        head.clear();
+        let header = &packet.header;
+        let kept = header.extensions.iter(&packet.data);
+        let mapped =
+            kept.filter_map(|(id, value)| Some((self.extensions.iter().find(|(from, _)| *from == id)?.1, value)));
+        let mid = self.mid.map(|id| (id, self.order.mid.as_bytes()));
+        let csrcs = header.csrc_bytes(&packet.data);
+        rtp::write_header(
+            head,
+            header.marker,
+            payload_type,
+            number as u16,
+            header.timestamp,
+            ssrc,
+            csrcs,
+            mapped.chain(mid),
+        );
+        let plain = head.len() + payload.len();
+        let piece = out.batch.piece(plain + MAX_SEAL);
+        piece[..head.len()].copy_from_slice(head);
+        let Some(to) = way.to else { return plain as u64 };
+        let Ok(length) = way.sealer.seal_rtp(number, piece, head.len(), payload) else { return 0 };
+        out.batch.commit(to, length);
+        way.counters.bytes_sent.add(length as u64);
+        plain as u64
+    }
+
+    /// Send again what is still there: wrapped as RTX where negotiated (RFC 4588), else byte for byte.
+    pub fn nacked(
+        &mut self,
+        sequences: impl Iterator<Item = u16>,
+        history: &History,
+        way: &Way,
+        head: &mut Vec<u8>,
+        now: Micros,
+        out: &mut Output,
+    ) {
+        let counters = self.order.counters.clone();
+        counters.nacks.add(1);
+        let round_trip = Some(counters.round_trip.get()).filter(|each| *each > 0).unwrap_or(UNMEASURED);
+        for sequence in sequences {
+            counters.nacked.add(1);
+            let Some(Sent { number, extended, until }) = self.selector.sent(sequence) else { continue };
+            let Some(packet) = history.get(extended, now).filter(|packet| packet.arrived <= until) else { continue };
+            if !self.resends.may(number, now, round_trip) || !self.resend_rate.take(now) {
+                continue;
+            }
+            counters.retransmitted.add(1);
+            let rtx = self
+                .order
+                .payload_types
+                .iter()
+                .find(|(each, _)| *each == packet.payload_type)
+                .and_then(|(_, rtx)| *rtx);
+            out.make_room();
+            let sent = match (rtx, self.order.rtx_ssrc) {
+                (Some(payload_type), Some(ssrc)) => {
+                    let mut payload = Vec::with_capacity(packet.header.payload(&packet.data).len() + 2);
+                    payload.extend_from_slice(&(number as u16).to_be_bytes());
+                    payload.extend_from_slice(packet.header.payload(&packet.data));
+                    self.next_rtx += 1;
+                    self.seal(packet, payload_type, ssrc, self.next_rtx - 1, &payload, way, head, out)
+                }
+                _ => self.seal(
+                    packet,
+                    packet.payload_type,
+                    self.order.ssrc,
+                    number,
+                    packet.header.payload(&packet.data),
+                    way,
+                    head,
+                    out,
+                ),
+            };
+            way.counters.rtx_bytes_sent.add(sent);
+        }
+    }
+
+    /// Free what is not needed any more; now and then.
+    pub fn rest(&mut self, now: Micros) {
+        self.resends.expire(now);
+    }
+
+    /// Take the receiver's view of this stream.
+    pub fn reported(&mut self, report: &Report, now: Micros) {
+        let counters = &self.order.counters;
+        counters.lost.set(report.lost.max(0) as u64);
+        counters.fraction_lost.set(report.fraction_lost.into());
+        counters.jitter.set(report.jitter.into());
+        if let Some((_, at)) = self.reports.iter().find(|(each, _)| *each == report.last_report) {
+            let held = u64::from(report.delay) * 1_000_000 / 65_536;
+            counters.round_trip.set((now - at).saturating_sub(held));
+        }
+    }
+
+    /// Write the sender report that is due, in the producer's clock; nothing while nothing is sent. Settles the rate.
+    pub fn report(&mut self, clock: Option<Clock>, clock_rate: u32, now: Micros, packet: &mut Vec<u8>) -> bool {
+        let counters = &self.order.counters;
+        let (packets, bytes) = (counters.packets.get(), counters.bytes.get());
+        counters.bitrate.set((bytes - self.counted) * 8);
+        self.counted = bytes;
+        let Some(clock) = clock.filter(|_| packets != self.reported) else { return false };
+        self.reported = packets;
+        let passed = now.saturating_sub(clock.at);
+        let ntp = clock.ntp.wrapping_add(((u128::from(passed) << 32) / 1_000_000) as u64);
+        let ticks = u128::from(passed) * u128::from(clock_rate) / 1_000_000;
+        if self.reports.len() == MAX_REPORTS {
+            self.reports.pop_front();
+        }
+        self.reports.push_back(((ntp >> 16) as u32, now));
+        let timestamp = clock.timestamp.wrapping_add(ticks as u32);
+        rtcp::write_sender_report(
+            packet,
+            self.order.ssrc,
+            ntp,
+            timestamp,
+            packets as u32,
+            bytes as u32,
+            &self.order.cname,
+        );
+        true
+    }
+}

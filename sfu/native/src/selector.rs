@@ -1,0 +1,132 @@
+//! What of a producer's packets a receiver gets, and under which numbers: between the shared history and the sender.
+//!
+//! Forwarding begins with a key frame (where the codec shows one), at a packet that came in order; what is late for that is dropped. Numbers
+//! go on without a hole over pause and resume. A choice among layers will stand here.
+
+use std::collections::VecDeque;
+
+use crate::Micros;
+
+/// A gap after which numbers go on as if there were none, and nothing from before is sent again: it cannot be repaired.
+const MAX_JUMP: u64 = 3000;
+/// How far back a packet may be asked for: receivers take none that is older, their replay windows have 1,024.
+const MAX_BEHIND: u16 = 1000;
+/// Stretches that are remembered; a receiver asks for what was sent in the last seconds.
+const MAX_RUNS: usize = 16;
+
+/// What came of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Send it under this number (its lower 16 bits are the sequence number, the others count its wraps).
+    Send(u64),
+    /// Not for this receiver, or too late.
+    Drop,
+    /// A key frame must come before anything can be sent.
+    NeedsKeyFrame,
+}
+
+/// A stretch of packets sent in a row: the number of the first, what was added (modulo 2^64) to the producer's, and when it ended: what came
+/// later was not sent in it.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u64,
+    offset: u64,
+    ended: Micros,
+}
+
+/// What was sent under a sequence number: the whole number, the producer's packet, and that it came before `until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub number: u64,
+    pub extended: u64,
+    pub until: Micros,
+}
+
+/// One receiver's view of one producer.
+#[derive(Debug)]
+pub struct Selector {
+    synced: bool,
+    first: u64,
+    last: u64,
+    next: u64,
+    offset: u64,
+    runs: VecDeque<Run>,
+}
+
+impl Selector {
+    /// Begin with this number.
+    pub fn new(first_number: u16) -> Self {
+        Self { synced: false, first: 0, last: 0, next: first_number.into(), offset: 0, runs: VecDeque::new() }
+    }
+
+    /// Begin anew at the next key frame.
+    pub fn desync(&mut self, now: Micros) {
+        if std::mem::replace(&mut self.synced, false) {
+            self.end(now);
+        }
+    }
+
+    /// Choose for the packet `extended`; `newest`: none after it came yet; `may_begin`: a receiver can begin there.
+    pub fn choose(&mut self, extended: u64, newest: bool, may_begin: bool) -> Choice {
+        if !self.synced {
+            if !(newest && may_begin) {
+                return Choice::NeedsKeyFrame;
+            }
+            self.synced = true;
+            self.begin(extended);
+        } else if newest && extended.saturating_sub(self.last) > MAX_JUMP {
+            self.runs.clear();
+            self.begin(extended);
+        }
+        if extended < self.first {
+            return Choice::Drop;
+        }
+        self.last = self.last.max(extended);
+        let number = extended.wrapping_add(self.offset);
+        self.next = self.next.max(number + 1);
+        Choice::Send(number)
+    }
+
+    fn begin(&mut self, extended: u64) {
+        (self.first, self.last, self.offset) = (extended, extended, self.next.wrapping_sub(extended));
+        if self.runs.len() == MAX_RUNS {
+            self.runs.pop_front();
+        }
+        self.runs.push_back(Run { first: self.next, offset: self.offset, ended: Micros::MAX });
+    }
+
+    fn end(&mut self, now: Micros) {
+        if let Some(run) = self.runs.back_mut() {
+            run.ended = now;
+        }
+    }
+
+    /// What a receiver means by a sequence number.
+    pub fn sent(&self, sequence: u16) -> Option<Sent> {
+        let newest = self.next.checked_sub(1)?;
+        let behind = Some((newest as u16).wrapping_sub(sequence)).filter(|behind| *behind < MAX_BEHIND)?;
+        let number = newest.checked_sub(behind.into())?;
+        let run = self.runs.iter().rev().find(|run| run.first <= number)?;
+        Some(Sent { number, extended: number.wrapping_sub(run.offset), until: run.ended })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_without_a_hole_over_a_pause() {
+        let mut selector = Selector::new(65_534);
+        assert_eq!(selector.choose(70_000, true, false), Choice::NeedsKeyFrame);
+        assert_eq!(selector.choose(70_001, true, true), Choice::Send(65_534));
+        assert_eq!(selector.choose(70_003, true, false), Choice::Send(65_536));
+        assert_eq!(selector.choose(70_000, false, false), Choice::Drop);
+        selector.desync(5);
+        assert_eq!(selector.choose(70_009, true, true), Choice::Send(65_537));
+        let sent = |number, extended, until| Some(Sent { number, extended, until });
+        assert_eq!(selector.sent(1), sent(65_537, 70_009, Micros::MAX));
+        assert_eq!(selector.sent(65_535), sent(65_535, 70_002, 5));
+        assert_eq!(selector.sent(65_533), None);
+    }
+}

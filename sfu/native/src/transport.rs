@@ -1,0 +1,190 @@
+//! One transport of the plane: its 5-tuples, its keys, and the streams in both directions that its packets are told apart into.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::Micros;
+use crate::batch::Output;
+use crate::core::{ConsumerKey, ProducerKey};
+use crate::counters::TransportCounters;
+use crate::flood::Rate;
+use crate::ice::{Credentials, IceLite, Tuple};
+use crate::inbound::Inbound;
+use crate::order::Name;
+use crate::rtcp;
+use crate::rtp::Header;
+use crate::srtp::{Opener, Profile, Sealer, SrtpError};
+use crate::twcc::TransportCc;
+
+/// RTCP packets a second that are read of a peer; a receiver of a hundred streams sends fewer.
+const RTCP_PER_SECOND: u32 = 1000;
+/// DTLS datagrams a second that control is told of; a handshake has a dozen.
+const DTLS_PER_SECOND: u32 = 50;
+/// The most that a seal adds to a packet: a tag of 16 bytes and an index of four.
+pub const MAX_SEAL: usize = 20;
+
+/// Header extensions of a transport's senders that the plane itself reads: URI → id.
+#[derive(Default)]
+pub struct ReadExtensions {
+    pub mid: Option<u8>,
+    pub rid: Option<u8>,
+    pub repaired_rid: Option<u8>,
+    pub transport_cc: Option<u8>,
+    pub abs_send_time: Option<u8>,
+}
+
+/// Packets in and out of one peer. Media is taken only when the keys are there.
+pub struct Transport {
+    pub name: Name,
+    pub ice: IceLite,
+    pub counters: Arc<TransportCounters>,
+    pub opener: Option<Opener>,
+    pub sealer: Option<Sealer>,
+    pub inbounds: HashMap<u32, ProducerKey>,
+    pub outbounds: HashMap<u32, ConsumerKey>,
+    pub read: ReadExtensions,
+    pub rtcp_rate: Rate,
+    pub dtls_rate: Rate,
+    pub transport_cc: TransportCc,
+    /// Whether it stands in the core's list of those that owe feedback.
+    pub owes_feedback: bool,
+    /// The stream that transport-wide feedback names: the last one heard.
+    pub media_ssrc: u32,
+    mids: Vec<(Box<str>, Option<Box<str>>, ProducerKey)>,
+}
+
+impl Transport {
+    /// A transport that nobody has come to.
+    pub fn new(name: Name, ice: Credentials, counters: Arc<TransportCounters>) -> Self {
+        Self {
+            name,
+            ice: IceLite::new(ice),
+            counters,
+            opener: None,
+            sealer: None,
+            inbounds: HashMap::new(),
+            outbounds: HashMap::new(),
+            read: ReadExtensions::default(),
+            rtcp_rate: Rate::new(RTCP_PER_SECOND, RTCP_PER_SECOND),
+            dtls_rate: Rate::new(DTLS_PER_SECOND, DTLS_PER_SECOND),
+            transport_cc: TransportCc::new(),
+            owes_feedback: false,
+            media_ssrc: 0,
+            mids: Vec::new(),
+        }
+    }
+
+    /// Use these keys from now on. Errors: an unknown profile, a key of the wrong length.
+    pub fn secure(&mut self, profile: &str, receive_key: &[u8], send_key: &[u8]) -> Result<(), SrtpError> {
+        let profile = Profile::from_name(profile).ok_or(SrtpError::Keys)?;
+        let (mut opener, sealer) = (Opener::new(profile, receive_key)?, Sealer::new(profile, send_key)?);
+        self.inbounds.keys().for_each(|ssrc| opener.keep(*ssrc));
+        (self.opener, self.sealer) = (Some(opener), Some(sealer));
+        Ok(())
+    }
+
+    /// Tell this stream's packets apart from now on.
+    pub fn add(&mut self, key: ProducerKey, stream: &Inbound) {
+        for ssrc in [stream.ssrc, stream.rtx_ssrc].into_iter().flatten() {
+            self.bind(ssrc, key);
+        }
+        let ids = &stream.extensions;
+        if let Some(mid) = &stream.order.mid {
+            self.mids.push((mid.as_str().into(), stream.order.rid.as_deref().map(Into::into), key));
+            self.read.mid = ids.mid.or(self.read.mid);
+            self.read.rid = ids.rid.or(self.read.rid);
+            self.read.repaired_rid = ids.repaired_rid.or(self.read.repaired_rid);
+        }
+        if stream.order.transport_cc {
+            self.read.transport_cc = ids.transport_cc.or(self.read.transport_cc);
+        }
+        if stream.order.remb {
+            self.read.abs_send_time = ids.abs_send_time.or(self.read.abs_send_time);
+        }
+    }
+
+    /// Take an SSRC for a stream's.
+    pub fn bind(&mut self, ssrc: u32, key: ProducerKey) {
+        self.inbounds.insert(ssrc, key);
+        if let Some(opener) = &mut self.opener {
+            opener.keep(ssrc);
+        }
+    }
+
+    /// Forget a stream that comes in.
+    pub fn remove(&mut self, key: ProducerKey) {
+        let opener = &mut self.opener;
+        self.inbounds.retain(|ssrc, each| {
+            if *each == key
+                && let Some(opener) = opener
+            {
+                opener.forget(*ssrc);
+            }
+            *each != key
+        });
+        self.mids.retain(|(_, _, each)| *each != key);
+    }
+
+    /// The streams that a packet of an unknown SSRC may be of: those whose MID (and RID, where there are several) it names.
+    pub fn named(&self, header: &Header, packet: &[u8]) -> impl Iterator<Item = ProducerKey> {
+        let text =
+            |id: Option<u8>| id.and_then(|id| header.extensions.get(id, packet)).filter(|value| !value.is_empty());
+        let mid = text(self.read.mid);
+        let rid = text(self.read.rid).or_else(|| text(self.read.repaired_rid));
+        self.mids
+            .iter()
+            .filter(move |(each, its_rid, _)| {
+                mid.is_some_and(|mid| mid == each.as_bytes())
+                    && (rid.is_none() || its_rid.is_none() || rid == its_rid.as_deref().map(str::as_bytes))
+            })
+            .map(|(_, _, key)| *key)
+    }
+
+    /// Send to the selected 5-tuple, if there is one.
+    pub fn send(&self, datagram: &[u8], out: &mut Output) {
+        if let Some(to) = self.ice.selected {
+            self.counters.bytes_sent.add(datagram.len() as u64);
+            out.make_room();
+            out.batch.datagram(to, datagram);
+        }
+    }
+
+    /// Seal RTCP in place and send it.
+    pub fn send_rtcp(&mut self, packet: &mut Vec<u8>, out: &mut Output) {
+        if let Some(sealer) = &mut self.sealer
+            && sealer.seal_rtcp(packet).is_ok()
+        {
+            self.send(packet, out);
+        }
+    }
+
+    /// Take note of a transport-wide sequence number; true if the transport owes feedback since just now.
+    pub fn arrived(&mut self, header: &Header, packet: &[u8], now: Micros) -> bool {
+        let Some(wide) = self.read.transport_cc.and_then(|id| header.extensions.get(id, packet)) else { return false };
+        let Ok(wide) = <[u8; 2]>::try_from(wide) else { return false };
+        self.transport_cc.received(u16::from_be_bytes(wide), now);
+        self.media_ssrc = header.ssrc;
+        !std::mem::replace(&mut self.owes_feedback, true)
+    }
+
+    /// Send transport-wide feedback.
+    pub fn feed_back(&mut self, now: Micros, scratch: &mut Vec<u8>, out: &mut Output) {
+        self.owes_feedback = false;
+        let Self { transport_cc, sealer, ice, counters, media_ssrc, .. } = self;
+        let (Some(sealer), Some(to)) = (sealer.as_mut(), ice.selected) else { return };
+        transport_cc.feedback(now, &mut |body| {
+            scratch.clear();
+            rtcp::write_transport_cc(scratch, *media_ssrc, body);
+            if sealer.seal_rtcp(scratch).is_ok() {
+                counters.bytes_sent.add(scratch.len() as u64);
+                out.make_room();
+                out.batch.datagram(to, scratch);
+            }
+        });
+    }
+
+    /// Where it sends to and with what, if it can send media.
+    pub fn ready(&self) -> Option<(Tuple, &Sealer)> {
+        Some((self.ice.selected?, self.sealer.as_ref()?))
+    }
+}
