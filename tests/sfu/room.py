@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import numpy
 from aiortc import MediaStreamTrack
@@ -27,7 +28,9 @@ async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 class Room:
-    """One router. Peers that it made are closed with it."""
+    """One router. Peers that it made are closed with it. `usual` is the plane where none is named."""
+
+    usual: ClassVar[PlaneName] = "reference"
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
@@ -64,9 +67,9 @@ class Room:
 
 
 @asynccontextmanager
-async def room(consent_timeout: float = 30.0, plane: PlaneName = "reference") -> AsyncIterator[Room]:
+async def room(consent_timeout: float = 30.0, plane: PlaneName | None = None) -> AsyncIterator[Room]:
     """Open a room on a worker of its own."""
-    worker = await Worker.create(WorkerSettings(consent_timeout=consent_timeout, plane=plane))
+    worker = await Worker.create(WorkerSettings(consent_timeout=consent_timeout, plane=plane or Room.usual))
     made = Room(worker)
     try:
         yield made

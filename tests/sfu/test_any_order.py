@@ -1,7 +1,7 @@
 """Whatever is made, paused and closed in whatever order: control and plane know of the same things, and each closes once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hypothesis import settings
@@ -11,6 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from contracts.ids import ConsumerId, ProducerId, RouterId, TransportId
 from contracts.rtp import Kind, RtpParameters
 from sfu.closed import Closed
+from sfu.plane import native
+from sfu.plane.native import NativePlane
 from sfu.worker import PlaneName, Worker, WorkerSettings
 from tests.sfu.peer import capabilities
 
@@ -132,7 +134,38 @@ class AnyOrderInSilence(AnyOrder):
         return self.worker.plane
 
 
+class Counted:
+    """What a plane counts: it knows of whatever it has counters of."""
+
+    def __init__(self, plane: NativePlane, ever: Iterable[str]) -> None:
+        names = list(ever)
+        self.transports = {name for name in names if self._known(plane.transport_stats, name)}
+        self.producers = {name for name in names if self._known(plane.producer_stats, name)}
+        self.consumers = {name for name in names if self._known(plane.consumer_stats, name)}
+
+    @staticmethod
+    def _known(stats: Callable[[Any], object], name: str) -> bool:
+        try:
+            stats(name)
+        except KeyError:
+            return False
+        return True
+
+
+class AnyOrderNatively(AnyOrder):
+    """The same on the native plane, whose thread carries the orders out meanwhile."""
+
+    plane: PlaneName = "native"
+
+    def plane_objects(self) -> Any:
+        return Counted(self.worker.plane, (f"{what}{made}" for what in "tpc" for made in range(1, self.made + 1)))
+
+
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestAnyOrderInSilence = AnyOrderInSilence.TestCase
 TestAnyOrderInSilence.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)
+
+if not native.missing():
+    TestAnyOrderNatively = AnyOrderNatively.TestCase
+    TestAnyOrderNatively.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

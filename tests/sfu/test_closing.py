@@ -1,9 +1,12 @@
 """Who tells whom: what hangs from what closed closes too, once, and is in the answer."""
 
+import pytest
+
 from contracts.rtp import Kind
-from sfu.worker import Worker, WorkerSettings
 from tests.sfu.peer import Picture, Tone
 from tests.sfu.room import Room, frames, room, until
+
+pytestmark = pytest.mark.usefixtures("each_plane")
 
 
 async def _call(here: Room):
@@ -95,34 +98,3 @@ async def test_a_listener_that_fails_does_not_keep_the_transport_open() -> None:
         sending.on_closed = fail
         await publisher.close()
         await until(lambda: sending.closed)
-
-
-async def test_a_worker_whose_socket_is_gone_says_so() -> None:
-    async with room() as here:
-        _, sending = await here.connected()
-        died: list[BaseException] = []
-        here.worker.on_died = died.append
-        here.worker.plane._socket.close()
-        sending.restart_ice()
-        sending._send_dtls(b"\x16" * 20)
-        await until(lambda: bool(died))
-        assert isinstance(died[0], OSError)
-
-
-async def test_a_plane_whose_own_loop_fails_is_dead_and_says_so_once() -> None:
-    async with room() as here:
-        _, _, receiving, _, _ = await _call(here)
-        core = here.worker.plane._core
-        died: list[BaseException] = []
-        here.worker.on_died = died.append
-
-        def fail(_now: float) -> None:
-            raise RuntimeError("a bug in the plane's loop")
-
-        core.due = fail
-        await until(lambda: bool(died))
-        here.worker.die(RuntimeError("again"))
-        assert [str(error) for error in died] == ["a bug in the plane's loop"]
-        assert not receiving.closed, "who listens decides what becomes of it"
-        again = await Worker.create(WorkerSettings(port=here.worker.port))
-        await again.close()

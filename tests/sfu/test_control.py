@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,10 +11,13 @@ from pydantic import JsonValue
 from contracts.ids import ConsumerId, ProducerId, RouterId, TransportId
 from contracts.rtp import Kind, RtpCapabilities, RtpParameters
 from sfu.errors import InvalidRtpParameters, InvalidState, UnsupportedCodec
-from sfu.packets import rtp
+from sfu.plane import native, seat
+from sfu.plane.reference.plane import HOST_PRIORITY
 from sfu.streams import check_ranges
+from sfu.supported import ABS_SEND_TIME, TRANSPORT_WIDE_CC
 from sfu.transport import WebRtcTransport
-from sfu.worker import Worker, WorkerSettings
+from sfu.worker import PlaneName, Worker, WorkerSettings
+from tests.sfu.conftest import HERE
 from tests.sfu.peer import capabilities
 from tests.sfu.room import Room, room, until
 
@@ -35,7 +37,7 @@ def sent(*codecs: JsonValue, **changes: JsonValue) -> RtpParameters:
     return RtpParameters.model_validate(params | changes)
 
 
-@pytest.fixture(params=["reference", "silent"])
+@pytest.fixture(params=["silent", *HERE])
 async def here(request: pytest.FixtureRequest) -> AsyncIterator[Room]:
     async with room(plane=request.param) as made:
         yield made
@@ -108,19 +110,6 @@ def test_numbers_that_no_packet_can_carry_are_refused(changes) -> None:
     check_ranges(params)
     with pytest.raises(InvalidRtpParameters):
         check_ranges(params | changes)
-
-
-@pytest.mark.parametrize("here", ["reference"], indirect=True)
-async def test_an_ssrc_of_zero_is_none_and_the_stream_is_found_by_its_mid(here: Room) -> None:
-    transport = here.transport()
-    params = sent(VP8, RTX, encodings=[{"ssrc": 0, "rtx": {"ssrc": 0}}], mid="5")
-    producer = produced(transport, "p", Kind.VIDEO, params)
-    stats = here.worker.plane.producer_stats(producer.id)
-    packet = rtp.RtpPacket(True, 96, 1, 0, 777, b"", [], b"")
-    inbound = here.worker.plane._core.producers[producer.id]
-    assert (stats.ssrc, stats.rtx_ssrc) == (0, None)
-    assert inbound.latch(replace(packet, payload_type=params.codecs[0].payload_type))
-    assert inbound.latch(replace(packet, payload_type=params.codecs[1].payload_type, ssrc=778))
 
 
 async def test_an_id_is_used_once_while_it_lives(here: Room) -> None:
@@ -209,11 +198,41 @@ async def test_no_bandwidth_feedback_is_negotiated_that_the_plane_does_not_use(h
     assert {each["direction"] for each in offered} == {"recvonly"}
 
 
-async def test_what_is_announced_is_what_was_set() -> None:
-    worker = await Worker.create(WorkerSettings(announced_address="203.0.113.7"))
+@pytest.mark.parametrize(
+    ("feedback", "extensions", "remb"),
+    [
+        (["goog-remb"], [ABS_SEND_TIME], True),
+        (["goog-remb", "transport-cc"], [ABS_SEND_TIME, TRANSPORT_WIDE_CC], False),
+        (["goog-remb"], [], False),
+        ([], [ABS_SEND_TIME], False),
+    ],
+)
+async def test_the_plane_learns_of_the_rid_and_who_has_nothing_but_an_estimate_to_go_by(
+    monkeypatch: pytest.MonkeyPatch, feedback: list[str], extensions: list[str], remb: bool
+) -> None:
+    async with room(plane="silent") as here:
+        ordered: list[seat.Order] = []
+        monkeypatch.setattr(here.worker.plane, "order", ordered.append)
+        codec = {**VP8, "rtcpFeedback": [{"type": each, "parameter": ""} for each in feedback]}
+        ids: JsonValue = [{"uri": uri, "id": number} for number, uri in enumerate(extensions, 1)]
+        produced(here.transport(), "p", Kind.VIDEO, sent(codec, RTX, encodings=[{"rid": "h"}], headerExtensions=ids))
+        (order,) = [each for each in ordered if isinstance(each, seat.AddProducer)]
+        assert (order.rid, order.remb) == ("h", remb)
+
+
+async def test_the_selected_address_is_shown_with_its_protocol(here: Room) -> None:
+    transport = here.transport()
+    transport.ice_candidates = native.candidates(["192.0.2.9"], 8490)
+    transport.plane_event(seat.IceSelected(transport.id, ("198.51.100.3", 4000), True, "tcp"))
+    shown = transport.stats()[0]["iceSelectedTuple"]
+    assert (shown["protocol"], shown["localAddress"], shown["remotePort"]) == ("tcp", "192.0.2.9", 4000)
+
+
+async def test_what_is_announced_is_what_was_set(each_plane: PlaneName) -> None:
+    worker = await Worker.create(WorkerSettings(announced_address="203.0.113.7", plane=each_plane))
     try:
         transport = worker.create_router(RouterId("r")).create_webrtc_transport(TransportId("t"))
-        (candidate,) = transport.ice_candidates
+        candidate = transport.ice_candidates[0]
         assert (candidate.address, candidate.ip, candidate.port) == ("203.0.113.7", "203.0.113.7", worker.port)
         (fingerprint,) = transport.dtls_parameters.fingerprints
         assert fingerprint.algorithm == "sha-256"
@@ -227,11 +246,11 @@ async def test_what_is_announced_is_what_was_set() -> None:
         await worker.close()
 
 
-async def test_a_port_that_is_taken_is_an_error_of_its_own() -> None:
-    worker = await Worker.create(WorkerSettings())
+async def test_a_port_that_is_taken_is_an_error_of_its_own(each_plane: PlaneName) -> None:
+    worker = await Worker.create(WorkerSettings(plane=each_plane))
     try:
         with pytest.raises(OSError, match="in use"):
-            await Worker.create(WorkerSettings(port=worker.port))
+            await Worker.create(WorkerSettings(port=worker.port, plane=each_plane))
     finally:
         await worker.close()
 
@@ -261,8 +280,38 @@ def test_to_listen_everywhere_needs_an_announced_address(listen_ip: str) -> None
     assert WorkerSettings(listen_ip=listen_ip, announced_address="203.0.113.7")
 
 
-async def test_a_worker_listens_on_ipv6_too() -> None:
-    worker = await Worker.create(WorkerSettings(listen_ip="::1"))
+def test_only_the_native_plane_listens_on_several_addresses_and_each_is_announced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(native, "_broken", "")
+    both = {"listen_ip": "10.0.0.5, fd00::5", "plane": "native"}
+    assert WorkerSettings(**both).addresses == [("10.0.0.5", "10.0.0.5"), ("fd00::5", "fd00::5")]
+    announced = WorkerSettings(**both, announced_address="203.0.113.7,2001:db8::7")
+    assert announced.addresses == [("10.0.0.5", "203.0.113.7"), ("fd00::5", "2001:db8::7")]
+    with pytest.raises(ValueError, match="2 addresses are listened on and 1 announced"):
+        WorkerSettings(**both, announced_address="203.0.113.7")
+    with pytest.raises(ValueError, match="the reference plane listens on one address"):
+        WorkerSettings(listen_ip="10.0.0.5,fd00::5")
+    monkeypatch.setattr(native, "_broken", "it is not built")
+    with pytest.raises(ValueError, match=r"no native plane here \(it is not built\)"):
+        WorkerSettings(plane="native")
+
+
+def test_every_udp_candidate_is_preferred_to_every_tcp_one_in_the_order_of_the_addresses() -> None:
+    found = native.candidates(["192.0.2.1", "2001:db8::1"], 8490)
+    assert [(each.address, each.protocol, each.tcp_type) for each in found] == [
+        ("192.0.2.1", "udp", None),
+        ("2001:db8::1", "udp", None),
+        ("192.0.2.1", "tcp", "passive"),
+        ("2001:db8::1", "tcp", "passive"),
+    ]
+    assert found[0].priority == HOST_PRIORITY
+    assert [each.priority for each in found] == sorted({each.priority for each in found}, reverse=True)
+    assert {each.foundation for each in found} == {"udpcandidate", "tcpcandidate"}
+
+
+async def test_a_worker_listens_on_ipv6_too(each_plane: PlaneName) -> None:
+    worker = await Worker.create(WorkerSettings(listen_ip="::1", plane=each_plane))
     try:
         transport = worker.create_router(RouterId("r")).create_webrtc_transport(TransportId("t"))
         check = Message(Method.BINDING, Class.REQUEST)

@@ -1,8 +1,12 @@
 """Pause, resume, late joiners, loss: what a receiver gets over real ICE, DTLS and SRTP."""
 
+import pytest
+
 from contracts.rtp import Kind
 from tests.sfu.peer import Peer, Picture, Tone
 from tests.sfu.room import Room, colour, frames, received_sequences, room, until
+
+pytestmark = pytest.mark.usefixtures("each_plane")
 
 
 async def _watched(here: Room, viewer: Peer | None = None, publisher: Peer | None = None):

@@ -1,6 +1,5 @@
 """Strangers that shout, peers that misbehave, bugs of our own: the others' calls go on."""
 
-import logging
 import socket
 from collections.abc import Iterator
 
@@ -10,6 +9,8 @@ from contracts.rtp import Kind
 from tests.pure import corpora
 from tests.sfu.peer import Picture, Tone
 from tests.sfu.room import frames, room, until
+
+pytestmark = pytest.mark.usefixtures("each_plane")
 
 
 @pytest.fixture
@@ -53,46 +54,6 @@ async def test_application_data_of_a_peer_is_dropped(stranger: socket.socket) ->
         audio = await here.produce(publisher, sending, Tone(440))
         await until(lambda: audio.flowing)
         assert sending.dtls_state == "connected"
-
-
-async def test_a_bug_of_ours_is_counted_and_logged_once_a_second_and_the_plane_goes_on(
-    stranger: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with room() as here:
-        core = here.worker.plane._core
-
-        def fail(*_: object) -> None:
-            raise RuntimeError("a bug")
-
-        with monkeypatch.context() as broken, caplog.at_level(logging.ERROR, "sfu"):
-            broken.setattr(core, "datagram", fail)
-            for _ in range(30):
-                stranger.sendto(b"\x00", ("127.0.0.1", here.worker.port))
-            await until(lambda: here.worker.load().failures >= 30)
-        assert 1 <= len([each for each in caplog.records if each.name.startswith("sfu")]) <= 3
-        await here.connected()
-        core.stats.failures = 0
-
-
-async def test_a_bug_about_one_transport_takes_no_other_peers_feedback() -> None:
-    async with room() as here:
-        core = here.worker.plane._core
-        _, first = await here.connected()
-        _, second = await here.connected()
-        _, third = await here.connected()
-        done: list[str] = []
-
-        def fail(*_: object) -> None:
-            raise RuntimeError("a bug")
-
-        for work in ("every_100_ms", "every_second"):
-            setattr(core.transports[first.id], work, fail)
-            setattr(core.transports[third.id], work, lambda *_, work=work: done.append(work))
-        core.transports[second.id].ice.alive_at -= 100
-        await until(lambda: {"every_100_ms", "every_second"} <= set(done) and second.closed)
-        assert core.stats.failures
-        core.stats.failures = 0
-        first.close()
 
 
 async def test_load_and_stats_show_what_flows() -> None:

@@ -1,8 +1,12 @@
 """Two real peers: what one publishes, the other decodes."""
 
+import pytest
+
 from contracts.rtp import Kind
 from tests.sfu.peer import Picture, Tone
 from tests.sfu.room import colour, frames, pitch, room
+
+pytestmark = pytest.mark.usefixtures("each_plane")
 
 
 async def test_opus_and_vp8_of_one_peer_are_decoded_by_another() -> None:

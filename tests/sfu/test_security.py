@@ -11,6 +11,8 @@ from sfu.plane import seat
 from tests.sfu.peer import Peer, Tone
 from tests.sfu.room import room, until
 
+pytestmark = pytest.mark.usefixtures("each_plane")
+
 WRONG = [DtlsFingerprint(algorithm="sha-256", value=":".join(["AB"] * 32))]
 
 
