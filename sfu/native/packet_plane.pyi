@@ -17,7 +17,15 @@ Counters: TypeAlias = dict[str, int | float | str | None]
 class Plane:
     """A plane that listens. An order is any of those of `sfu.plane.seat`, read by class name and attributes."""
 
-    def __init__(self, addresses: list[Address], consent_timeout: float, pin: int | None, name: str) -> None:
+    def __init__(
+        self,
+        addresses: list[Address],
+        consent_timeout: float,
+        pin: int | None = None,
+        name: str = "plane",
+        frame_wait_us: int = 4000,
+        nap_us: int = 0,
+    ) -> None:
         """Bind every address, UDP and TCP, with one port number (0: any). Raises OSError."""
 
     @property
@@ -27,7 +35,7 @@ class Plane:
     @property
     def port(self) -> int: ...
     def order(self, order: object) -> None:
-        """Carry out; does not wait. Raises TypeError for what is no order."""
+        """Carry out; does not wait. Raises TypeError for what is no order, KeyError for one about what was never opened."""
 
     def drain(self) -> list[Event]:
         """Return what happened since the last call, in order, and make the descriptor unreadable."""
@@ -37,6 +45,9 @@ class Plane:
 
     def wake(self) -> None:
         """Make the loop turn once more."""
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the thread used."""
 
     def transport_stats(self, name: str) -> Counters:
         """Return counters by the names of `seat.TransportStats`. Raises KeyError."""
@@ -50,8 +61,8 @@ class Plane:
     def stats(self) -> Counters:
         """Return counters by the names of `seat.PlaneStats`."""
 
-    def close(self) -> None:
-        """Close the sockets; does not wait for a thread that stands still."""
+    def close(self) -> bool:
+        """Close the sockets and end the thread; False if it stands still, after some seconds."""
 
     def panic(self) -> None:
         """Let the thread panic."""
@@ -67,6 +78,7 @@ class Core:
     def order(self, order: object, now: float) -> None: ...
     def datagram(self, data: bytes, address: Address, now: float) -> None: ...
     def due(self, now: float) -> None: ...
+    def next_due(self) -> float | None: ...
     def sent(self) -> list[tuple[bytes, Address]]:
         """Return what was to be sent since the last call."""
 
