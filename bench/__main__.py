@@ -1,8 +1,9 @@
-"""`make bench`: measure, print a table, write `.run/bench.json` (a list of {name, value, unit, goal})."""
+"""`make bench`: measure, print a table, write `.run/bench.json` (a list of {name, value, unit, goal, note})."""
 
 import argparse
 import asyncio
 import json
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
@@ -49,11 +50,13 @@ async def measure(parts: list[str], plane: str, rows: list[str], quick: bool, co
 
 def show(measures: list[Measure], console: Console) -> None:
     """Print the table."""
-    table = Table("what", "value", "unit", "goal", "met")
+    table = Table("what", "value", "unit", "goal", "met", "note")
     table.columns[1].justify = table.columns[3].justify = "right"
     for one in measures:
         met = {True: "[green]yes", False: "[red]no", None: ""}[one.met]
-        table.add_row(one.name, f"{one.value:.3g}", one.unit, "" if one.goal is None else f"{one.goal:g}", met)
+        table.add_row(
+            one.name, f"{one.value:.3g}", one.unit, "" if one.goal is None else f"{one.goal:g}", met, one.note
+        )
     console.print(table)
 
 
@@ -76,7 +79,7 @@ def main() -> None:
     measures = asyncio.run(measure(parts, given.plane, rows, given.quick, console))
     show(measures, console)
     out = PROJECT / ".run" / "bench.json"
-    table = [{"name": one.name, "value": one.value, "unit": one.unit, "goal": one.goal} for one in measures]
+    table = [asdict(one) for one in measures]
     out.write_text(json.dumps(table, indent=1))
     console.print(f"written to {out}", style="dim")
 

@@ -20,6 +20,7 @@ class Measure:
     value: float
     unit: Unit
     goal: float | None = None
+    note: str = ""
 
     @property
     def met(self) -> bool | None:

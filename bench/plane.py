@@ -6,94 +6,18 @@ run of the bare loop and one interval of the plane; a row is the median of its p
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from statistics import median
 
 from bench.bare_loop import Bare, Shape, bare_loop
 from bench.measure import Measure
+from bench.plane_busy import busy, idle
 from bench.plane_joins import first_audio, joins
 from bench.plane_memory import memory
-from bench.plane_session import Phase, Published, Session, session
-from bench.tools import Tools, build
-
-VIDEO_FPS, AUDIO_FPS = 31.2, 50.0
-"""1.5 Mbit/s of 1,200-byte packets, five a frame; opus' packets of 20 ms."""
-SETTLE = 0.5
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how often: `pairs` of a bare loop and an interval of `seconds` each."""
-
-    tools: Tools
-    plane: str
-    seconds: float
-    pairs: int
-    merge: bool
-
-    @asynccontextmanager
-    async def session(self, workers: int = 1) -> AsyncIterator[Session]:
-        """Start a media server and a load."""
-        async with session(self.tools, self.plane, workers=workers, merge=self.merge) as made:
-            yield made
-
-    async def bare(self, shape: Shape) -> Bare:
-        """Run the bare loop."""
-        return await bare_loop(self.tools, shape, self.seconds, merge=self.merge)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A bare loop and an interval of the plane, one after the other."""
-
-    bare: Bare
-    phase: Phase
-
-    @property
-    def ratio(self) -> float:
-        """CPU of a packet over that of the bare loop."""
-        return self.phase.micros / self.bare.micros
-
-
-async def flowing(plan: Plan, at: Session, streams: list[Published], fps: float) -> Phase:
-    """Let streams flow, measure once they do, and stop them."""
-    at.rate(streams, fps)
-    await asyncio.sleep(SETTLE)
-    phase = await at.phase(plan.seconds)
-    at.rate(streams, 0)
-    return phase
-
-
-async def pairs(plan: Plan, at: Session, streams: list[Published], fps: float, shape: Shape) -> list[Pair]:
-    """Measure pairs; the bare loop sends datagrams as big as the plane's were."""
-    found: list[Pair] = []
-    bytes_a_packet = shape.bytes
-    for _ in range(plan.pairs):
-        bare = await plan.bare(Shape(shape.receivers, bytes_a_packet, shape.burst, shape.fps))
-        phase = await flowing(plan, at, streams, fps)
-        found.append(Pair(bare, phase))
-        bytes_a_packet = phase.bytes_a_packet
-    return found
-
-
-def rows(name: str, found: list[Pair], goal: float, against: str = "paced bare loop") -> list[Measure]:
-    """Return a row's measures."""
-    ratios = [pair.ratio for pair in found]
-    return [
-        Measure(f"plane: {name}, CPU a packet", median(pair.phase.micros for pair in found), "us"),
-        Measure(f"plane: {name}, {against}", median(pair.bare.micros for pair in found), "us"),
-        Measure(f"plane: {name}, over the {against}", median(ratios), "ratio", goal),
-        Measure(f"plane: {name}, least and most of the pairs: least", min(ratios), "ratio"),
-        Measure(f"plane: {name}, least and most of the pairs: most", max(ratios), "ratio"),
-        Measure(f"plane: {name}, lost", max(pair.phase.lost for pair in found), "ratio", 0),
-        Measure(f"plane: {name}, CPU of the load", median(_share(pair.phase) for pair in found), "ratio"),
-    ]
-
-
-def _share(phase: Phase) -> float:
-    return float(phase.counted["cpu"]) / phase.seconds
+from bench.plane_plan import AUDIO_FPS, SETTLE, VIDEO_FPS, Pair, Plan, flowing, pairs, rows
+from bench.plane_session import Phase, Published, Session
+from bench.plane_system import joins_through_the_system
+from bench.tools import build
 
 
 async def video_to_100(plan: Plan) -> list[Measure]:
@@ -166,60 +90,6 @@ async def _mixed(plan: Plan) -> Bare:
     return Bare(micros, video.p50, video.p99, 0.0, video.preempted, video.stolen + audio.stolen)
 
 
-async def busy(plan: Plan) -> list[Measure]:
-    """Latency and loss at 20, 50 and 80 % of a core; then past it: throughput and control's answers."""
-    found: list[Measure] = []
-    async with plan.session() as at:
-        stream = await at.broadcast(100, "video")
-        at.load.order("set feedback=1")
-        first = await flowing(plan, at, [stream], VIDEO_FPS if plan.plane == "reference" else 400)
-        per_frame = 500 * first.micros / 1e6
-        for share in (0.2, 0.5, 0.8):
-            fps = share / per_frame
-            bare = await plan.bare(Shape(100, first.bytes_a_packet, 5, fps))
-            phase = await flowing(plan, at, [stream], fps)
-            goal = max(5.0, 2 * bare.p99)
-            name = f"plane: at {share:.0%} of a core"
-            found += [
-                Measure(f"{name}, used", phase.cpu / phase.seconds, "ratio"),
-                Measure(f"{name}, one way p50", phase.latency("p50"), "ms"),
-                Measure(f"{name}, one way p99", phase.latency("p99"), "ms", goal),
-                Measure(f"{name}, bare loop's p99", bare.p99, "ms"),
-                Measure(f"{name}, lost", phase.lost, "ratio", 0),
-                Measure(f"{name}, stolen from the machine", phase.counted["stolen_ms"], "ms"),
-            ]
-        found += await _overload(plan, at, stream, per_frame)
-    return found
-
-
-async def _overload(plan: Plan, at: Session, stream: Published, per_frame: float) -> list[Measure]:
-    """Send 0.9 to 2 times what a core can; control is asked to open and close transports meanwhile."""
-    rates, answers = list[float](), list[float]()
-    for share in (0.9, 1.0, 1.2, 1.5, 2.0):
-        asking = asyncio.create_task(_keep_asking(at, answers))
-        phase = await flowing(plan, at, [stream], share / per_frame)
-        asking.cancel()
-        rates.append(phase.packets / phase.seconds)
-    await asyncio.sleep(1)
-    return [
-        Measure("plane: past saturation, peak", max(rates), "1/s"),
-        Measure(
-            "plane: past saturation, share of the peak that is left", min(rates[-2:]) / max(rates), "at least", 0.9
-        ),
-        Measure("plane: past saturation, slowest answer of control", max(answers, default=0.0), "ms", 1000),
-    ]
-
-
-async def _keep_asking(at: Session, answers: list[float]) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        began = loop.time()
-        opened = await at.open("control")
-        await at.ask("close", transport=opened["transport"])
-        answers.append(1000 * (loop.time() - began))
-        await asyncio.sleep(0.05)
-
-
 async def two_workers(plan: Plan) -> list[Measure]:
     """Two workers at half the rate each, against one at the whole."""
     ratios = list[float]()
@@ -232,36 +102,6 @@ async def two_workers(plan: Plan) -> list[Measure]:
             alone = await flowing(plan, at, [one], fps)
             ratios.append((await flowing(plan, at, [one, other], fps / 2)).micros / alone.micros)
     return [Measure("plane: two workers at half the rate each, CPU a packet over one's", median(ratios), "ratio", 1.1)]
-
-
-async def idle(plan: Plan) -> list[Measure]:
-    """Transports that only hold consent: what they cost without their checks, and with them."""
-    count = 2000 if plan.pairs >= 5 else 200
-    async with plan.session() as at:
-        empty = (await at.phase(plan.seconds)).cpu / plan.seconds
-        before = (await at.ask("memory"))["kib"]
-
-        async def join() -> None:
-            async with at.gate:
-                await at.connect("idle")
-
-        await asyncio.gather(*(join() for _ in range(count)))
-        after = (await at.ask("memory"))["kib"]
-        assert isinstance(before, float)
-        assert isinstance(after, float)
-        at.load.order("set reports=0")
-        with_checks = (await at.phase(2 * plan.seconds)).cpu / (2 * plan.seconds)
-        at.load.order("set keepalive=0")
-        await asyncio.sleep(3)
-        without = (await at.phase(2 * plan.seconds)).cpu / (2 * plan.seconds)
-    return [
-        Measure(
-            f"plane: {count:,} idle transports, share of a core beyond their checks", without - empty, "ratio", 0.005
-        ),
-        Measure(f"plane: {count:,} idle transports, with a check each 2.5 s", with_checks, "ratio"),
-        Measure("plane: an empty media server, share of a core", empty, "ratio"),
-        Measure("plane: whole transport at rest, DTLS included", (after - before) / count, "KiB"),
-    ]
 
 
 async def in_c(plan: Plan) -> list[Measure]:
@@ -290,6 +130,7 @@ ROWS: dict[str, Row] = {
     "idle": idle,
     "memory": lambda plan: memory(plan.plane),
     "joins": lambda plan: joins(plan.tools, plan.plane, 240 if plan.pairs >= 5 else 60),
+    "system": lambda plan: joins_through_the_system(plan.tools, plan.plane, 240 if plan.pairs >= 5 else 60),
     "audio": lambda plan: first_audio(plan.tools, plan.plane, 5 * plan.pairs),
 }
 

@@ -24,17 +24,14 @@ async def joins(tools: Tools, plane: str, count: int) -> list[Measure]:
                 await _join(at, stream)
                 times.append(1000 * (time.monotonic() - began))
 
-        before, began = await at.ask("cpu"), time.monotonic()
+        before, began = at.cpu(), time.monotonic()
         await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
-        elapsed, after = time.monotonic() - began, await at.ask("cpu")
-    used = after["cpu"], before["cpu"]
-    assert isinstance(used[0], float)
-    assert isinstance(used[1], float)
+        elapsed, used = time.monotonic() - began, at.cpu() - before
     return [
         Measure("plane: joins to the first packet, on one core", count / elapsed, "1/s", 120),
         Measure("plane: a join of them, p50", percentile(times, 0.5), "ms"),
         Measure("plane: a join of them, p99", percentile(times, 0.99), "ms"),
-        Measure("plane: a join of them, CPU of the media server", 1000 * (used[0] - used[1]) / count, "cpu ms"),
+        Measure("plane: a join of them, CPU of the media server", 1000 * used / count, "cpu ms"),
     ]
 
 

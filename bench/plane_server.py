@@ -8,7 +8,6 @@ import ctypes
 import gc
 import json
 import os
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +39,6 @@ class Server:
             "produce": self._produce,
             "consume": self._consume,
             "close": self._close,
-            "cpu": self._cpu,
             "memory": self._memory,
             "load": self._load,
         }
@@ -93,10 +91,6 @@ class Server:
         self._transports.pop(str(order["transport"])).close()
         return {}
 
-    def _cpu(self, _: JsonObject) -> JsonObject:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        return {"cpu": used.ru_utime + used.ru_stime, "threads": cast(JsonObject, threads())}
-
     def _memory(self, _: JsonObject) -> JsonObject:
         return {"kib": resident()}
 
@@ -107,15 +101,6 @@ class Server:
             "received": sum(load.packets_received for load in loads),
             "failures": sum(load.failures for load in loads),
         }
-
-
-def threads() -> dict[str, float]:
-    """Return the seconds of CPU of each of this process's threads, those of one name together."""
-    found: dict[str, float] = {}
-    for task in Path("/proc/self/task").iterdir():
-        name = (task / "comm").read_text().strip()
-        found[name] = found.get(name, 0.0) + int((task / "schedstat").read_text().split()[0]) / 1e9
-    return found
 
 
 def resident() -> float:

@@ -4,23 +4,24 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any, cast
 
+from bench import peers
 from bench.bare_loop import LOAD_CORE, SERVER_CORE
 from bench.client import JsonObject
-from bench.generator import Generator, words
+from bench.generator import Generator
 from bench.tools import Tools
-from sfu.supported import ABS_SEND_TIME, MID, TRANSPORT_WIDE_CC
 
 AT_ONCE = 8
 """Joins that are under way together while a meeting is built."""
-VIDEO, VIDEO_RTX, AUDIO = 96, 97, 111
-ABS_ID, WIDE_ID, MID_ID = 3, 4, 5
-FEEDBACK = [("nack", ""), ("nack", "pli"), ("ccm", "fir"), ("transport-cc", "")]
+SCHEDULED = 2
+"""The clock of a process that counts what its threads ran (clock_getcpuclockid(3))."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Phase:
 
     @property
     def lost(self) -> float:
-        """The share that never came, not even again; what the load itself dropped is asked for again first."""
-        return max(0.0, 1 - float(self.counted["unique"]) / max(1.0, float(self.counted["expected"])))
+        """The share that never came, not even again; what is still being asked for is not lost yet."""
+        expected, pending = float(self.counted["expected"]), float(self.counted["pending"])
+        return max(0.0, 1 - (float(self.counted["unique"]) + pending) / max(1.0, expected))
 
     def latency(self, which: str) -> float:
         """Return p50, p99 or max in ms."""
@@ -64,14 +66,6 @@ class Published:
     producer: str
     router: str
     kind: str
-
-
-@dataclass(frozen=True)
-class Consumed:
-    """A consumer: the name under which its first packet is told, and what the load is to be told of it."""
-
-    name: str
-    order: str
 
 
 class Session:
@@ -102,7 +96,9 @@ class Session:
         assert self._server.stdout is not None
         while line := await self._server.stdout.readline():
             answer = json.loads(line)
-            self._waiting.pop(answer["id"]).set_result(answer)
+            future = self._waiting.pop(answer["id"])
+            if not future.done():
+                future.set_result(answer)
 
     async def connect(self, router: str, worker: int = 0) -> str:
         """Make a transport and connect the load to it; return its name."""
@@ -118,27 +114,16 @@ class Session:
 
     async def dial(self, opened: JsonObject) -> None:
         """Let the load connect to a transport; wait until it is."""
-        name = str(opened["transport"])
-        connected = self.load.expect("connected", name)
-        given = [(key, opened[key]) for key in ("to", "fragment", "password", "fingerprint")]
-        self.load.order(f"transport {name} {words(given)}")
-        async with asyncio.timeout(30):
-            await connected
+        given = {key: opened[key] for key in ("to", "fragment", "password", "fingerprint")}
+        await peers.dial(self.load, str(opened["transport"]), given)
 
-    async def publish(self, transport: str, router: str, kind: str, *, spread: int = 0, bytes: int = 0) -> Published:
-        """Publish a stream on a connected transport; it flows once its rate is set. `bytes`: of a packet, `spread` µs apart."""
+    async def publish(self, transport: str, router: str, kind: str) -> Published:
+        """Publish a stream on a connected transport; it flows once its rate is set."""
         number = next(self._names)
         producer, ssrc = f"p{number}", 0x1000_0000 + 2 * number
-        video = kind == "video"
-        parameters = _video(ssrc, number) if video else _audio(ssrc, number)
+        parameters = peers.published(kind, ssrc, str(number))
         await self.ask("produce", transport=transport, producer=producer, kind=kind, parameters=parameters)
-        given: list[tuple[str, object]] = [("ssrc", ssrc), ("abs", ABS_ID), ("wide", WIDE_ID)]
-        if video:
-            given += [("rtx", ssrc + 1), ("pt", VIDEO), ("rtxpt", VIDEO_RTX), ("packets", 5)]
-        else:
-            given += [("video", 0), ("pt", AUDIO), ("clock", 48_000), ("packets", 1)]
-        given += [("bytes", bytes or (1200 if video else 120)), ("spread", spread)]
-        self.load.order(f"publish {transport} {producer} {words(given)}")
+        self.load.order(peers.publish_order(transport, producer, kind, ssrc))
         return Published(producer, router, kind)
 
     async def consume(self, transport: str, published: Published, *, announce: bool = False) -> str:
@@ -147,22 +132,11 @@ class Session:
         self.load.order(consumed.order)
         return consumed.name
 
-    async def consumed(self, transport: str, published: Published, *, announce: bool = False) -> "Consumed":
+    async def consumed(self, transport: str, published: Published, *, announce: bool = False) -> peers.Consumed:
         """Consume a stream; the load is not told of it yet."""
         name = f"c{next(self._names)}"
         answer = await self.ask("consume", transport=transport, consumer=name, producer=published.producer)
-        (encoding,) = cast(list[JsonObject], answer["encodings"])
-        rtx = cast(JsonObject, encoding.get("rtx") or {}).get("ssrc", 0)
-        extensions = cast(list[JsonObject], answer.get("headerExtensions") or [])
-        wide = next((each["id"] for each in extensions if each["uri"] == TRANSPORT_WIDE_CC), 0)
-        given = [
-            ("ssrc", encoding["ssrc"]),
-            ("rtx", rtx if published.kind == "video" else 0),
-            ("video", int(published.kind == "video")),
-            ("wide", wide),
-            ("announce", int(announce)),
-        ]
-        return Consumed(f"{transport}/{encoding['ssrc']}", f"stream {transport} {words(given)}")
+        return peers.consumed(transport, published.kind, answer, announce=announce)
 
     async def broadcast(self, receivers: int, kind: str, router: str = "broadcast", worker: int = 0) -> Published:
         """Build one publisher and so many receivers of it."""
@@ -195,13 +169,24 @@ class Session:
         """Measure for so long."""
         await self.load.settled()
         self.load.order("reset")
-        before = await self.ask("cpu")
+        before, was = self.cpu(), self.threads()
         await asyncio.sleep(seconds)
-        after, counted = await asyncio.gather(self.ask("cpu"), self.load.report())
-        was, now = cast(dict[str, float], before["threads"]), cast(dict[str, float], after["threads"])
+        after, now = self.cpu(), self.threads()
+        counted = await self.load.report()
         threads = {name: now[name] - was.get(name, 0.0) for name in now}
-        cpu = cast(float, after["cpu"]) - cast(float, before["cpu"])
-        return Phase(counted["seconds"], cpu, threads, counted)
+        return Phase(counted["seconds"], after - before, threads, counted)
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that the media server has used, ended threads too; it need not be able to answer."""
+        return time.clock_gettime(~self._server.pid << 3 | SCHEDULED)
+
+    def threads(self) -> dict[str, float]:
+        """Return the seconds of CPU of each of its threads, those of one name together."""
+        found: dict[str, float] = {}
+        for task in Path(f"/proc/{self._server.pid}/task").iterdir():
+            name = (task / "comm").read_text().strip()
+            found[name] = found.get(name, 0.0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+        return found
 
     def rate(self, published: Sequence[Published], fps: float) -> None:
         """Let streams flow at so many frames a second; 0 stops them."""
@@ -239,42 +224,3 @@ async def session(tools: Tools, plane: str, *, workers: int = 1, merge: bool = F
             raise RuntimeError(f"the plane failed {failures} times on a packet or a timer")
     finally:
         await made.close()
-
-
-def _extensions(*given: tuple[str, int]) -> list[JsonObject]:
-    return [{"uri": uri, "id": number} for uri, number in given]
-
-
-def _feedback() -> list[Any]:
-    return [{"type": kind, "parameter": parameter} for kind, parameter in FEEDBACK]
-
-
-def _video(ssrc: int, number: int) -> JsonObject:
-    """Return what a publisher of VP8 with retransmissions sends."""
-    rtx: JsonObject = {"apt": VIDEO}
-    return {
-        "mid": str(number),
-        "codecs": [
-            {"mimeType": "video/VP8", "payloadType": VIDEO, "clockRate": 90_000, "rtcpFeedback": _feedback()},
-            {"mimeType": "video/rtx", "payloadType": VIDEO_RTX, "clockRate": 90_000, "parameters": rtx},
-        ],
-        "headerExtensions": cast(
-            Any, _extensions((ABS_SEND_TIME, ABS_ID), (TRANSPORT_WIDE_CC, WIDE_ID), (MID, MID_ID))
-        ),
-        "encodings": [{"ssrc": ssrc, "rtx": {"ssrc": ssrc + 1}}],
-        "rtcp": {"cname": "bench", "reducedSize": True},
-    }
-
-
-def _audio(ssrc: int, number: int) -> JsonObject:
-    """Return what a publisher of opus sends."""
-    codec: JsonObject = {"mimeType": "audio/opus", "payloadType": AUDIO, "clockRate": 48_000, "channels": 2}
-    return {
-        "mid": str(number),
-        "codecs": [{**codec, "rtcpFeedback": [{"type": "transport-cc", "parameter": ""}]}],
-        "headerExtensions": cast(
-            Any, _extensions((ABS_SEND_TIME, ABS_ID), (TRANSPORT_WIDE_CC, WIDE_ID), (MID, MID_ID))
-        ),
-        "encodings": [{"ssrc": ssrc}],
-        "rtcp": {"cname": "bench", "reducedSize": True},
-    }

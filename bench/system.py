@@ -1,11 +1,12 @@
 """The system that is measured: durable private services and every process, in a run directory of its own beside whatever else runs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from socket import SOCK_DGRAM
+from types import MappingProxyType
 
 from contracts.actor import Grant
 from services.cli.demo import put_key
@@ -47,19 +48,21 @@ class Measured:
 
 
 @asynccontextmanager
-async def measured_system() -> AsyncIterator[Measured]:
-    """Start it, fresh; stop it on the way out."""
+async def measured_system(media: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Measured]:
+    """Start it, fresh, its media servers with these settings too; stop it on the way out."""
     path = PROJECT / ".run" / "bench"
     run = RunDirectory(path)
     run.hold()
     for old in ("postgres", "rabbitmq", "redis", "log"):
         rmtree(path / old, ignore_errors=True)
     services = PrivateServices(run, ServicePorts.free(), durable=True, given={})
-    ports, media = free_ports(5), free_ports(2, SOCK_DGRAM)
+    ports, media_ports = free_ports(5), free_ports(2, SOCK_DGRAM)
     plan = System(
         gateways=[Frontend("gateway", ports[0], ports[1], UNLIMITED)],
         kendras=[Frontend("kendra", ports[2])],
-        media_servers=[MediaServer(f"media-server-{n + 1}", ports[3 + n], media[n], ROOM) for n in (0, 1)],
+        media_servers=[
+            MediaServer(f"media-server-{n + 1}", ports[3 + n], media_ports[n], {**ROOM, **media}) for n in (0, 1)
+        ],
         cluster_secret=CLUSTER_SECRET,
     )
     running = Running(run, processes(plan, services.addresses))

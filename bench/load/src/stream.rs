@@ -96,7 +96,7 @@ impl Stream {
         if extended > highest {
             for number in highest + 1..extended.min(highest + WINDOW) {
                 self.clear(number);
-                if self.missing.len() < MAX_MISSING {
+                if self.rtx_ssrc != 0 && self.missing.len() < MAX_MISSING {
                     self.missing.push(Missing {
                         number,
                         asked: 0,
@@ -137,9 +137,9 @@ impl Stream {
         });
     }
 
-    /// Whether something is missing.
-    pub fn is_missing(&self) -> bool {
-        !self.missing.is_empty()
+    /// How many are missing and still asked for.
+    pub fn pending(&self) -> usize {
+        self.missing.len()
     }
 
     /// Take note of a sender report.

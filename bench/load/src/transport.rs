@@ -268,7 +268,7 @@ impl Transport {
     pub fn answer(&mut self, now: u64, sender: &mut Sender, counters: &mut Counters) {
         let mut asked = std::mem::take(&mut self.asked);
         for place in 0..self.streams.len() {
-            if self.streams[place].is_missing() && self.streams[place].rtx_ssrc != 0 {
+            if self.streams[place].pending() > 0 {
                 self.streams[place].ask(now, &mut asked);
                 if !asked.is_empty() {
                     counters.nacks += 1;

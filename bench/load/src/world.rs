@@ -547,7 +547,7 @@ impl World {
 
     fn report(&mut self) {
         let mut total = Counted::default();
-        let (mut sent, mut key_frames, mut resent, mut silent) = (0, 0, 0, 0);
+        let (mut sent, mut key_frames, mut resent, mut silent, mut pending) = (0, 0, 0, 0, 0);
         for transport in self.transports.iter().flatten() {
             for stream in &transport.streams {
                 let counted = stream.counted();
@@ -557,6 +557,7 @@ impl World {
                 total.duplicates += counted.duplicates;
                 total.repaired += counted.repaired;
                 silent += u64::from(counted.unique == 0);
+                pending += stream.pending();
             }
             for publisher in &transport.publishers {
                 sent += publisher.counted;
@@ -569,7 +570,7 @@ impl World {
         say(&format!(
             concat!(
                 r#"{{"event":"report","seconds":{:.6},"cpu":{:.6},"stolen_ms":{},"sent":{},"key_frames":{},"resent":{},"#,
-                r#""packets":{},"bytes":{},"expected":{},"unique":{},"late":{},"duplicates":{},"repaired":{},"silent":{},"#,
+                r#""packets":{},"bytes":{},"expected":{},"unique":{},"late":{},"duplicates":{},"repaired":{},"pending":{},"silent":{},"#,
                 r#""unknown":{},"dropped":{},"dropped_rtx":{},"rtx":{},"verified":{},"forged":{},"foreign":{},"#,
                 r#""reports":{},"nacks":{},"nacked":{},"key_frame_requests":{},"feedbacks":{},"other":{},"reads":{},"#,
                 r#""late_frame_us":{},"latency":{},"read_delay":{}}}"#
@@ -587,6 +588,7 @@ impl World {
             total.late,
             total.duplicates,
             total.repaired,
+            pending,
             silent,
             counters.unknown,
             counters.dropped,

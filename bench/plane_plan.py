@@ -1,0 +1,85 @@
+"""How the plane is measured: pairs of a bare loop and an interval of the plane, one after the other, so that both see the same machine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from bench.bare_loop import Bare, Shape, bare_loop
+from bench.measure import Measure
+from bench.plane_session import Phase, Published, Session, session
+from bench.tools import Tools
+
+VIDEO_FPS, AUDIO_FPS = 31.2, 50.0
+"""1.5 Mbit/s of 1,200-byte packets, five a frame; opus' packets of 20 ms."""
+SETTLE = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how often: `pairs` of a bare loop and an interval of `seconds` each."""
+
+    tools: Tools
+    plane: str
+    seconds: float
+    pairs: int
+    merge: bool
+
+    @asynccontextmanager
+    async def session(self, workers: int = 1) -> AsyncIterator[Session]:
+        """Start a media server and a load."""
+        async with session(self.tools, self.plane, workers=workers, merge=self.merge) as made:
+            yield made
+
+    async def bare(self, shape: Shape) -> Bare:
+        """Run the bare loop."""
+        return await bare_loop(self.tools, shape, self.seconds, merge=self.merge)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A bare loop and an interval of the plane, one after the other."""
+
+    bare: Bare
+    phase: Phase
+
+    @property
+    def ratio(self) -> float:
+        """CPU of a packet over that of the bare loop."""
+        return self.phase.micros / self.bare.micros
+
+
+async def flowing(plan: Plan, at: Session, streams: list[Published], fps: float) -> Phase:
+    """Let streams flow, measure once they do, and stop them."""
+    at.rate(streams, fps)
+    await asyncio.sleep(SETTLE)
+    phase = await at.phase(plan.seconds)
+    at.rate(streams, 0)
+    return phase
+
+
+async def pairs(plan: Plan, at: Session, streams: list[Published], fps: float, shape: Shape) -> list[Pair]:
+    """Measure pairs; the bare loop sends datagrams as big as the plane's were."""
+    found: list[Pair] = []
+    bytes_a_packet = shape.bytes
+    for _ in range(plan.pairs):
+        bare = await plan.bare(Shape(shape.receivers, bytes_a_packet, shape.burst, shape.fps))
+        phase = await flowing(plan, at, streams, fps)
+        found.append(Pair(bare, phase))
+        bytes_a_packet = phase.bytes_a_packet
+    return found
+
+
+def rows(name: str, found: list[Pair], goal: float, against: str = "paced bare loop") -> list[Measure]:
+    """Return a row's measures."""
+    ratios = [pair.ratio for pair in found]
+    load = median(float(pair.phase.counted["cpu"]) / pair.phase.seconds for pair in found)
+    stolen = sum(pair.bare.stolen + int(pair.phase.counted["stolen_ms"]) for pair in found)
+    note = f"{min(ratios):.2f} to {max(ratios):.2f}; load's CPU {load:.0%}; {stolen} ms stolen"
+    return [
+        Measure(f"plane: {name}, CPU a packet", median(pair.phase.micros for pair in found), "us"),
+        Measure(f"plane: {name}, {against}", median(pair.bare.micros for pair in found), "us"),
+        Measure(f"plane: {name}, over the {against}", median(ratios), "ratio", goal, note),
+        Measure(f"plane: {name}, lost", max(pair.phase.lost for pair in found), "ratio", 0),
+    ]
