@@ -163,11 +163,11 @@ def test_no_secret_has_a_default(name: str) -> None:
         read_compose({other: "x" * 48 for other in SECRETS if other != name})
 
 
-def test_media_ports_are_published_as_udp_and_stay_out_of_the_ephemeral_range() -> None:
+def test_media_ports_are_published_for_udp_and_tcp_and_stay_out_of_the_ephemeral_range() -> None:
     services = read_compose(dict.fromkeys(SECRETS, "x"))["services"]
     for name in ("media-server-1", "media-server-2"):
         port = services[name]["environment"]["DOORDARSHAN_MEDIA_PORT"]
-        assert services[name]["ports"] == [f"{port}:{port}/udp"]
+        assert services[name]["ports"] == [f"{port}:{port}/udp", f"{port}:{port}/tcp"]
         assert int(port) < 32768
 
 
