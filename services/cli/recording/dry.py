@@ -87,7 +87,12 @@ class DryRun:
     def _system(self, run: RunDirectory) -> System:
         ports = iter(free_ports(1 + self.servers))
         media_ports = free_ports(self.servers, SOCK_DGRAM)
-        silent = {"DOORDARSHAN_PLANE": "silent", "DOORDARSHAN_CAPACITY": str(self.capacity), **_PATIENT}
+        silent = {
+            "DOORDARSHAN_PLANE": "silent",
+            "DOORDARSHAN_WORKERS": "1",
+            "DOORDARSHAN_CAPACITY": str(self.capacity),
+            **_PATIENT,
+        }
         return System(
             gateways=[],
             kendras=[Frontend("kendra", next(ports), settings={**_UNSWEPT, **_PATIENT})],
