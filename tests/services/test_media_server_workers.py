@@ -204,7 +204,10 @@ async def test_one_that_stands_still_is_told_of_and_after_a_while_taken_for_dead
         lost, other = await two_meetings(stage, server)
         stuck, well = server.world.workers
         was = [counter.labels(stuck.id)._value.get() for counter in (STUCK, DEATHS)]
-        monkeypatch.setattr(type(stuck.plane), "turns", lambda plane: 7 if plane is stuck.plane else None)
+        if isinstance(stuck.plane, NativePlane):
+            stuck.plane.stall(3.0)
+        else:
+            monkeypatch.setattr(type(stuck.plane), "turns", lambda plane: 7 if plane is stuck.plane else None)
         await eventually(lambda: _true(STUCK.labels(stuck.id)._value.get() == was[0] + 1))
         assert stuck in server.world.workers, "it may go on"
         async with kendra_hears(stage) as heard:
