@@ -65,7 +65,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--plane", default=default_plane(), help="which plane is measured: native or reference")
-    parser.add_argument("--rows", default="", help=f"of the plane's, with commas: {', '.join(ROWS)}; all by default")
+    parser.add_argument(
+        "--rows", default="", help=f"of the plane's, with commas: {', '.join(ROWS)}; all but the long ones by default"
+    )
     parser.add_argument("--quick", action="store_true", help="short intervals, few repetitions: for development")
     given = parser.parse_args()
     parts = given.parts or list(PARTS)

@@ -34,11 +34,13 @@ class Bare:
     stolen: int
 
 
-async def bare_loop(tools: Tools, shape: Shape, seconds: float, *, merge: bool, sender: Path | None = None) -> Bare:
-    """Run it."""
+async def bare_loop(
+    tools: Tools, shape: Shape, seconds: float, *, merge: bool, stamp: bool = False, sender: Path | None = None
+) -> Bare:
+    """Run it. `stamp`: packets are there when the kernel has them, not when they are read."""
     words: dict[str, object] = {
         "receivers": shape.receivers, "bytes": shape.bytes, "burst": shape.burst, "fps": shape.fps, "seconds": seconds,
-        "cpu": SERVER_CORE, "readers": LOAD_CORE, "merge": int(merge),
+        "cpu": SERVER_CORE, "readers": LOAD_CORE, "merge": int(merge), "stamp": int(stamp),
     }  # fmt: skip
     if sender is not None:
         words["sender"] = str(sender)

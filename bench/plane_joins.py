@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import cast
 
 from bench.measure import Measure, percentile
 from bench.plane_session import Published, Session, session
@@ -35,17 +36,42 @@ async def joins(tools: Tools, plane: str, count: int) -> list[Measure]:
     ]
 
 
-async def _join(at: Session, stream: Published) -> None:
-    """Connect while the consumer is made, as a client that pipelines does; wait for the first packet."""
+async def _join(at: Session, stream: Published) -> str:
+    """Connect while the consumer is made, as a client that pipelines does; wait for the first packet. Return the transport."""
     opened = await at.open("joins")
     transport = str(opened["transport"])
     await at.ask("connect", transport=transport, fingerprint=at.load.fingerprint)
     dialled = asyncio.create_task(at.dial(opened))
     await asyncio.sleep(0)  # the load knows the transport before it is told of its stream
-    first = at.load.expect("first", await at.consume(transport, stream, announce=True))
+    consumed = await at.consumed(transport, stream, announce=True)
+    first = at.load.expect("first", consumed.name)
+    at.load.order(consumed.order)
     await dialled
     async with asyncio.timeout(30):
         await first
+    return transport
+
+
+async def churn(tools: Tools, plane: str, count: int, seconds: float) -> list[Measure]:
+    """Join and leave so often, evenly over so long, beside a stream with twenty receivers; what memory became of it."""
+    sizes = list[float]()
+    async with session(tools, plane) as at:
+        stream = await at.broadcast(20, "video", "joins")
+        at.rate([stream], 31.2)
+        began = time.monotonic()
+        for number in range(count):
+            await asyncio.sleep(max(0.0, began + seconds * number / count - time.monotonic()))
+            transport = await _join(at, stream)
+            at.load.order(f"close {transport}")
+            await at.ask("close", transport=transport)
+            sizes.append(cast(float, (await at.ask("memory"))["kib"]))
+    warm = sizes[count // 4]
+    return [
+        Measure(
+            f"plane: memory after {count:,} joins and leaves, over that after a quarter", sizes[-1] - warm, "KiB", 1024
+        ),
+        Measure("plane: memory of the media server then", sizes[-1], "KiB"),
+    ]
 
 
 async def first_audio(tools: Tools, plane: str, count: int) -> list[Measure]:

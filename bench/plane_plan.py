@@ -27,14 +27,15 @@ class Plan:
     merge: bool
 
     @asynccontextmanager
-    async def session(self, workers: int = 1) -> AsyncIterator[Session]:
-        """Start a media server and a load."""
-        async with session(self.tools, self.plane, workers=workers, merge=self.merge) as made:
-            yield made
+    async def session(self, workers: int = 1, *, merge: bool = False, stamp: bool = False) -> AsyncIterator[Session]:
+        """Start a media server and a load that reads merged datagrams, or takes a packet as there when the kernel has it."""
+        made = session(self.tools, self.plane, workers=workers, merge=merge or self.merge, stamp=stamp)
+        async with made as at:
+            yield at
 
-    async def bare(self, shape: Shape) -> Bare:
+    async def bare(self, shape: Shape, *, stamp: bool = False) -> Bare:
         """Run the bare loop."""
-        return await bare_loop(self.tools, shape, self.seconds, merge=self.merge)
+        return await bare_loop(self.tools, shape, self.seconds, merge=self.merge, stamp=stamp)
 
 
 @dataclass(frozen=True)

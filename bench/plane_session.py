@@ -207,7 +207,9 @@ class Session:
 
 
 @asynccontextmanager
-async def session(tools: Tools, plane: str, *, workers: int = 1, merge: bool = False) -> AsyncIterator[Session]:
+async def session(
+    tools: Tools, plane: str, *, workers: int = 1, merge: bool = False, stamp: bool = False
+) -> AsyncIterator[Session]:
     """Start a media server and a load, each on its own core."""
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.plane_server", plane, str(workers),
@@ -215,9 +217,10 @@ async def session(tools: Tools, plane: str, *, workers: int = 1, merge: bool = F
     )  # fmt: skip
     os.sched_setaffinity(server.pid, {SERVER_CORE})
     load = await Generator.start(tools.load, LOAD_CORE)
-    load.order(f"set merge={int(merge)}")
+    load.order(f"set merge={int(merge)} stamp={int(stamp)}")
     made = Session(server, load)
     try:
+        await made.failures()  # it is up
         yield made
         failures = await made.failures()
         if failures:

@@ -1,7 +1,7 @@
 //! The bare loop that a plane is compared with: rewrite a header, seal with AES-128-GCM out of place, one message per receiver and
 //! burst, sendmmsg. Nothing is received, decided or remembered. Readers are another process on another core, and not counted.
 //!
-//! `floor receivers=100 bytes=1200 burst=5 fps=0 seconds=2 cpu=0 readers=1 [merge=1] [sender=PATH]` prints one JSON object;
+//! `floor receivers=100 bytes=1200 burst=5 fps=0 seconds=2 cpu=0 readers=1 [merge=1] [stamp=1] [sender=PATH]` prints one JSON object;
 //! `bytes` is a datagram's size, `fps` 0 is flat out, `sender` another program that does the same with the ports as arguments.
 
 use std::io::{BufRead, BufReader, Read as _};
@@ -12,7 +12,7 @@ use plane_load::latency::Latency;
 use plane_load::publisher::sent_at;
 use plane_load::srtp::{Keys, TAG};
 use plane_load::steal::stolen;
-use plane_load::system::{Cpu, Message, Poll, Reader, Sender, Socket, cpu, now, pin, sleep_until};
+use plane_load::system::{Cpu, Message, Poll, Reader, Sender, Socket, cpu, now, pin, sleep_until, wall};
 use plane_load::words::Words;
 
 const HEADER: usize = 20;
@@ -37,7 +37,7 @@ fn keys(receiver: usize) -> Keys {
 
 fn measure(words: &Words<'_>) -> Result<(), String> {
     let receivers: usize = words.get("receivers", 100)?;
-    let merge: u8 = words.get("merge", 1)?;
+    let (merge, stamp): (u8, u8) = (words.get("merge", 0)?, words.get("stamp", 0)?);
     let core: usize = words.get("readers", 1)?;
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut child = Command::new(own)
@@ -46,6 +46,7 @@ fn measure(words: &Words<'_>) -> Result<(), String> {
             &format!("receivers={receivers}"),
             &format!("cpu={core}"),
             &format!("merge={merge}"),
+            &format!("stamp={stamp}"),
         ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -178,11 +179,15 @@ fn read(words: &Words<'_>) -> Result<(), String> {
     pin(words.get("cpu", 1)?);
     let poll = Poll::new().map_err(|error| error.to_string())?;
     poll.add(0, u64::MAX).map_err(|error| error.to_string())?;
+    let stamped = words.get("stamp", 0)? == 1;
     let mut sockets = Vec::new();
     for index in 0..receivers {
         let socket = Socket::open("127.0.0.1:0".parse().expect("an address")).map_err(|error| error.to_string())?;
-        if words.get("merge", 1)? == 1 {
+        if words.get("merge", 0)? == 1 {
             socket.merge().map_err(|error| error.to_string())?;
+        }
+        if stamped {
+            socket.stamp().map_err(|error| error.to_string())?;
         }
         poll.add(socket.descriptor(), index as u64)
             .map_err(|error| error.to_string())?;
@@ -205,7 +210,9 @@ fn read(words: &Words<'_>) -> Result<(), String> {
                 return Ok(());
             };
             let moment = now();
+            let behind = wall() - moment;
             reader.read(socket.descriptor(), |read| {
+                let came = if read.stamp == 0 { moment } else { read.stamp - behind };
                 for piece in read.bytes.chunks_mut(read.segment) {
                     packets += 1;
                     let number = piece.get(2..4).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));
@@ -215,7 +222,7 @@ fn read(words: &Words<'_>) -> Result<(), String> {
                             .open_rtp(piece, HEADER, 1, *extended)
                             .and_then(|payload| sent_at(payload))
                         {
-                            Some(sent) => latency.add(sent, moment),
+                            Some(sent) => latency.add(sent, came),
                             None => forged += 1,
                         }
                     }
