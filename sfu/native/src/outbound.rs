@@ -108,7 +108,7 @@ impl Outbound {
         out: &mut Output,
     ) -> bool {
         let Some(way) = way.filter(|_| !self.paused && self.takes(packet.payload_type)) else {
-            self.selector.desync(packet.arrived);
+            self.selector.desync();
             return true;
         };
         match self.selector.choose(arrival.extended, arrival.newest, arrival.may_begin) {
@@ -180,8 +180,8 @@ impl Outbound {
         let round_trip = Some(counters.round_trip.get()).filter(|each| *each > 0).unwrap_or(UNMEASURED);
         for sequence in sequences {
             counters.nacked.add(1);
-            let Some(Sent { number, extended, until }) = self.selector.sent(sequence) else { continue };
-            let Some(packet) = history.get(extended, now).filter(|packet| packet.arrived <= until) else { continue };
+            let Some(Sent { number, extended }) = self.selector.sent(sequence) else { continue };
+            let Some(packet) = history.get(extended, now) else { continue };
             if !self.resends.may(number, now, round_trip) || !self.resend_rate.take(now) {
                 continue;
             }
@@ -229,7 +229,7 @@ impl Outbound {
         counters.jitter.set(report.jitter.into());
         if let Some((_, at)) = self.reports.iter().find(|(each, _)| *each == report.last_report) {
             let held = u64::from(report.delay) * 1_000_000 / 65_536;
-            counters.round_trip.set((now - at).saturating_sub(held));
+            counters.round_trip.set(now.saturating_sub(*at).saturating_sub(held));
         }
     }
 

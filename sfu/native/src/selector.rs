@@ -1,18 +1,13 @@
 //! What of a producer's packets a receiver gets, and under which numbers: between the shared history and the sender.
 //!
 //! Forwarding begins with a key frame (where the codec shows one), at a packet that came in order; what is late for that is dropped. Numbers
-//! go on without a hole over pause and resume. A choice among layers will stand here.
-
-use std::collections::VecDeque;
-
-use crate::Micros;
+//! go on without a hole over pause and resume, and what was sent before is not sent again after: the receiver begins anew. A choice among
+//! layers will stand here.
 
 /// A gap after which numbers go on as if there were none, and nothing from before is sent again: it cannot be repaired.
 const MAX_JUMP: u64 = 3000;
 /// How far back a packet may be asked for: receivers take none that is older, their replay windows have 1,024.
 const MAX_BEHIND: u16 = 1000;
-/// Stretches that are remembered; a receiver asks for what was sent in the last seconds.
-const MAX_RUNS: usize = 16;
 
 /// What came of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,24 +20,14 @@ pub enum Choice {
     NeedsKeyFrame,
 }
 
-/// A stretch of packets sent in a row: the number of the first, what was added (modulo 2^64) to the producer's, and when it ended: what came
-/// later was not sent in it.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    first: u64,
-    offset: u64,
-    ended: Micros,
-}
-
-/// What was sent under a sequence number: the whole number, the producer's packet, and that it came before `until`.
+/// What was sent under a sequence number: the whole number, and the producer's packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
     pub number: u64,
     pub extended: u64,
-    pub until: Micros,
 }
 
-/// One receiver's view of one producer.
+/// One receiver's view of one producer: `first` to `last` of its packets, with `offset` (modulo 2^64) added to their numbers.
 #[derive(Debug)]
 pub struct Selector {
     synced: bool,
@@ -50,20 +35,17 @@ pub struct Selector {
     last: u64,
     next: u64,
     offset: u64,
-    runs: VecDeque<Run>,
 }
 
 impl Selector {
     /// Begin with this number.
     pub fn new(first_number: u16) -> Self {
-        Self { synced: false, first: 0, last: 0, next: first_number.into(), offset: 0, runs: VecDeque::new() }
+        Self { synced: false, first: 0, last: 0, next: first_number.into(), offset: 0 }
     }
 
     /// Begin anew at the next key frame.
-    pub fn desync(&mut self, now: Micros) {
-        if std::mem::replace(&mut self.synced, false) {
-            self.end(now);
-        }
+    pub fn desync(&mut self) {
+        self.synced = false;
     }
 
     /// Choose for the packet `extended`; `newest`: none after it came yet; `may_begin`: a receiver can begin there.
@@ -75,7 +57,6 @@ impl Selector {
             self.synced = true;
             self.begin(extended);
         } else if newest && extended.saturating_sub(self.last) > MAX_JUMP {
-            self.runs.clear();
             self.begin(extended);
         }
         if extended < self.first {
@@ -89,25 +70,15 @@ impl Selector {
 
     fn begin(&mut self, extended: u64) {
         (self.first, self.last, self.offset) = (extended, extended, self.next.wrapping_sub(extended));
-        if self.runs.len() == MAX_RUNS {
-            self.runs.pop_front();
-        }
-        self.runs.push_back(Run { first: self.next, offset: self.offset, ended: Micros::MAX });
-    }
-
-    fn end(&mut self, now: Micros) {
-        if let Some(run) = self.runs.back_mut() {
-            run.ended = now;
-        }
     }
 
     /// What a receiver means by a sequence number.
     pub fn sent(&self, sequence: u16) -> Option<Sent> {
-        let newest = self.next.checked_sub(1)?;
+        let newest = self.next.checked_sub(1).filter(|_| self.synced)?;
         let behind = Some((newest as u16).wrapping_sub(sequence)).filter(|behind| *behind < MAX_BEHIND)?;
         let number = newest.checked_sub(behind.into())?;
-        let run = self.runs.iter().rev().find(|run| run.first <= number)?;
-        Some(Sent { number, extended: number.wrapping_sub(run.offset), until: run.ended })
+        let extended = number.wrapping_sub(self.offset);
+        (self.first..=self.last).contains(&extended).then_some(Sent { number, extended })
     }
 }
 
@@ -122,11 +93,15 @@ mod tests {
         assert_eq!(selector.choose(70_001, true, true), Choice::Send(65_534));
         assert_eq!(selector.choose(70_003, true, false), Choice::Send(65_536));
         assert_eq!(selector.choose(70_000, false, false), Choice::Drop);
-        selector.desync(5);
+        let sent = |number, extended| Some(Sent { number, extended });
+        assert_eq!(selector.sent(65_535), sent(65_535, 70_002));
+        selector.desync();
+        assert_eq!(selector.sent(65_535), None);
         assert_eq!(selector.choose(70_009, true, true), Choice::Send(65_537));
-        let sent = |number, extended, until| Some(Sent { number, extended, until });
-        assert_eq!(selector.sent(1), sent(65_537, 70_009, Micros::MAX));
-        assert_eq!(selector.sent(65_535), sent(65_535, 70_002, 5));
-        assert_eq!(selector.sent(65_533), None);
+        assert_eq!(selector.choose(70_010, true, true), Choice::Send(65_538));
+        assert_eq!(selector.sent(1), sent(65_537, 70_009));
+        assert_eq!((selector.sent(0), selector.sent(3)), (None, None));
+        assert_eq!(selector.choose(80_000, true, false), Choice::Send(65_539));
+        assert_eq!((selector.sent(2), selector.sent(3)), (None, sent(65_539, 80_000)));
     }
 }

@@ -28,7 +28,7 @@ impl Core {
         stream.paused = false;
         for consumer in &stream.consumers {
             if let Some(consumer) = self.consumers.get_mut(*consumer) {
-                consumer.selector.desync(now);
+                consumer.selector.desync();
             }
         }
         stream.force(now);
@@ -94,7 +94,7 @@ impl Core {
     /// Let a receiver begin at the next key frame, and ask for one.
     fn begin(&mut self, key: ConsumerKey, now: Micros, out: &mut Output) {
         let consumer = &mut self.consumers[key];
-        consumer.selector.desync(now);
+        consumer.selector.desync();
         if consumer.paused || self.transports.get(consumer.transport).is_none_or(|transport| transport.sealer.is_none())
         {
             return;

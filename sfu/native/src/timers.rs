@@ -76,7 +76,7 @@ impl Timers {
 
     /// When `Core::due` must be called at the latest.
     pub fn next(&self) -> Micros {
-        let turn = if self.count == 0 { NEVER } else { self.turn.unwrap_or(0) * TURN };
+        let turn = if self.count == 0 { NEVER } else { self.turn.unwrap_or(0).saturating_mul(TURN) };
         turn.min(self.feedback_at).min(self.repair_at).min(self.flush_at)
     }
 }

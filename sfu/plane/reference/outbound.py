@@ -1,6 +1,7 @@
 """A stream that goes out: renumbered without holes over pause and resume, kept for a while, sent again on request.
 
-Forwarding begins with a key frame (where the codec shows one), at a packet that came in order. What is late for that is dropped.
+Forwarding begins with a key frame (where the codec shows one), at a packet that came in order. What is late for that is dropped,
+and what was sent before a pause is not sent again after it: the receiver begins anew.
 """
 
 from collections.abc import Callable
@@ -60,7 +61,6 @@ class Outbound:
             self.synced = True
             self._begin(extended)
         elif newest and extended - self._last > MAX_JUMP:
-            self._history.clear()
             self._begin(extended)
         if extended < self._first:
             return True
@@ -76,6 +76,7 @@ class Outbound:
         return True
 
     def _begin(self, extended: int) -> None:
+        self._history.clear()
         self._first, self._last, self._offset = extended, extended, self._next - extended
 
     def nacked(self, sequences: list[int], now: float) -> None:
@@ -84,7 +85,7 @@ class Outbound:
         self.stats.nack_packet_count += len(sequences)
         round_trip = self.stats.round_trip_time / 1000 or UNMEASURED
         for sequence in sequences:
-            if (self._next - 1 - sequence) & 0xFFFF >= MAX_BEHIND:
+            if not self.synced or (self._next - 1 - sequence) & 0xFFFF >= MAX_BEHIND:
                 continue
             packet = self._history.again(sequence, now, min(0.1, max(0.01, round_trip)))
             if packet is None:
