@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,13 +10,16 @@ use dimpl::Config;
 use dimpl::certificate::generate_self_signed_certificate;
 
 use crate::latency::Latency;
-use crate::publisher::{Publisher, Shape};
 use crate::steal::stolen;
-use crate::stream::{Counted, Stream};
-use crate::stun::Checks;
-use crate::system::{Poll, Reader, Sender, Socket, cpu, now, read_input, wall};
+use crate::system::{Poll, Reader, Sender, cpu, now, read_input, wall};
 use crate::transport::{Identity, News, Shared, Transport};
-use crate::words::Words;
+
+mod counting;
+mod orders;
+mod settings;
+
+pub use counting::Counters;
+pub use settings::Settings;
 
 const SECOND: u64 = 1_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
@@ -25,61 +27,6 @@ const FEEDBACK: u64 = 100 * MILLISECOND;
 const NACKS: u64 = 20 * MILLISECOND;
 const CHECK_AGAIN: u64 = 50 * MILLISECOND;
 const INPUT: u64 = u64::MAX;
-
-/// What can be set while it runs. `loss` and `uplink` are shares of what is received and sent; `sample`: one of so many is opened.
-pub struct Settings {
-    pub loss: f64,
-    pub uplink: f64,
-    pub sample: u64,
-    pub keepalive: f64,
-    pub pli: bool,
-    pub feedback: bool,
-    pub reports: bool,
-    pub merge: bool,
-    pub stamp: bool,
-    chance: u64,
-}
-
-impl Settings {
-    fn draw(&mut self) -> f64 {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        (self.chance >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Whether the network loses what was just received.
-    pub fn loses(&mut self) -> bool {
-        self.loss > 0.0 && self.draw() < self.loss
-    }
-
-    /// Whether it loses what is just being sent.
-    pub fn loses_upwards(&mut self) -> bool {
-        self.uplink > 0.0 && self.draw() < self.uplink
-    }
-}
-
-/// What was counted since the last reset.
-#[derive(Default)]
-pub struct Counters {
-    pub packets: u64,
-    pub bytes: u64,
-    pub unknown: u64,
-    pub dropped: u64,
-    pub dropped_rtx: u64,
-    pub rtx: u64,
-    pub verified: u64,
-    pub forged: u64,
-    pub foreign: u64,
-    pub reports: u64,
-    pub nacks: u64,
-    pub nacked: u64,
-    pub key_frame_requests: u64,
-    pub feedbacks: u64,
-    pub other: u64,
-    pub reads: u64,
-    pub latest: u64,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
@@ -123,18 +70,7 @@ impl World {
                 config: Arc::new(config),
                 certificate,
             },
-            settings: Settings {
-                loss: 0.0,
-                uplink: 0.0,
-                sample: 64,
-                keepalive: 2.5,
-                pli: false,
-                feedback: false,
-                reports: true,
-                merge: true,
-                stamp: false,
-                chance: 0x9E37_79B9_7F4A_7C15,
-            },
+            settings: Settings::default(),
             counters: Counters::default(),
             latency: Latency::default(),
             delay: Latency::default(),
@@ -348,266 +284,6 @@ impl World {
             self.later(moment + phase % NACKS, Timer::Nack(place));
             self.later(moment + phase % FEEDBACK, Timer::Feedback(place));
         }
-    }
-
-    /// Carry out the whole lines of `input`; false if one of them ends the load.
-    fn obey(&mut self, input: &mut Vec<u8>) -> bool {
-        while let Some(end) = input.iter().position(|&byte| byte == b'\n') {
-            let line: Vec<u8> = input.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line).into_owned();
-            let words = Words::of(&line);
-            match words.at(0) {
-                Ok("quit") => return false,
-                Ok(verb) => {
-                    if let Err(error) = self.order(verb, &words) {
-                        say(&format!(
-                            r#"{{"event":"refused","line":"{}","why":"{error}"}}"#,
-                            line.trim()
-                        ));
-                    }
-                }
-                Err(_) => {}
-            }
-        }
-        true
-    }
-
-    fn order(&mut self, verb: &str, words: &Words<'_>) -> Result<(), String> {
-        match verb {
-            "transport" => self.open(words),
-            "close" => self.close(words.at(1)?),
-            "stream" => {
-                let transport = self.named(words.at(1)?)?;
-                let stream = Stream::new(
-                    words.need("ssrc")?,
-                    words.get("rtx", 0)?,
-                    words.get("video", 1)? == 1,
-                    words.get("wide", 0)?,
-                    words.get("announce", 0)? == 1,
-                );
-                transport.add(stream);
-                Ok(())
-            }
-            "publish" => self.publish(words),
-            "rate" => self.rate(words.at(1)?, words.need("fps")?),
-            "set" => self.set(words),
-            "reset" => {
-                self.reset();
-                Ok(())
-            }
-            "report" => {
-                self.report();
-                Ok(())
-            }
-            "ping" => {
-                say(r#"{"event":"pong"}"#);
-                Ok(())
-            }
-            _ => Err(format!("nobody knows {verb}")),
-        }
-    }
-
-    fn named(&mut self, name: &str) -> Result<&mut Transport, String> {
-        let place = self.names.get(name).copied();
-        place
-            .and_then(|place| self.transports[place].as_mut())
-            .ok_or_else(|| format!("no transport {name}"))
-    }
-
-    fn open(&mut self, words: &Words<'_>) -> Result<(), String> {
-        let name = words.at(1)?;
-        let remote: SocketAddr = words.need("to")?;
-        let own: SocketAddr = words.get("from", "127.0.0.1:0".parse().expect("an address"))?;
-        let make = || -> io::Result<Socket> {
-            let socket = Socket::open(own)?;
-            if self.settings.merge {
-                socket.merge()?;
-            }
-            if self.settings.stamp {
-                socket.stamp()?;
-            }
-            socket.connect(remote)?;
-            Ok(socket)
-        };
-        let socket = make().map_err(|error| error.to_string())?;
-        let place = self.transports.len();
-        let (fragment, password): (String, String) = (words.need("fragment")?, words.need("password")?);
-        let checks = Checks::new(&fragment, &password, 0x1000_0000_0000 + place as u64);
-        let fingerprint: String = words.need("fingerprint")?;
-        self.poll
-            .add(socket.descriptor(), place as u64)
-            .map_err(|error| error.to_string())?;
-        self.transports.push(Some(Transport::new(
-            name,
-            socket,
-            checks,
-            &fingerprint,
-            0x7000_0000 + place as u32,
-        )));
-        self.names.insert(name.to_owned(), place);
-        let moment = now();
-        self.later(moment, Timer::Check(place));
-        self.later(moment + CHECK_AGAIN, Timer::Dtls(place));
-        Ok(())
-    }
-
-    fn close(&mut self, name: &str) -> Result<(), String> {
-        let place = self.names.remove(name).ok_or_else(|| format!("no transport {name}"))?;
-        self.transports[place] = None;
-        self.publishers.retain(|_, at| at.0 != place);
-        Ok(())
-    }
-
-    fn publish(&mut self, words: &Words<'_>) -> Result<(), String> {
-        let (name, publisher) = (words.at(1)?, words.at(2)?);
-        let place = self
-            .names
-            .get(name)
-            .copied()
-            .ok_or_else(|| format!("no transport {name}"))?;
-        let shape = Shape {
-            video: words.get("video", 1)? == 1,
-            ssrc: words.need("ssrc")?,
-            rtx_ssrc: words.get("rtx", 0)?,
-            payload_type: words.need("pt")?,
-            rtx_payload_type: words.get("rtxpt", 0)?,
-            clock_rate: words.get("clock", 90_000)?,
-            packets: words.get("packets", 5)?,
-            bytes: words.get("bytes", 1200)?,
-            spread: words.get("spread", 0)? * 1000,
-            send_time: words.get("abs", 0)?,
-            wide: words.get("wide", 0)?,
-            mid: words.get("midid", 0)?,
-            mid_value: words.get("mid", "0".to_owned())?,
-        };
-        let transport = self.named(name)?;
-        transport.publishers.push(Publisher::new(shape));
-        let stream = transport.publishers.len() - 1;
-        self.publishers.insert(publisher.to_owned(), (place, stream));
-        Ok(())
-    }
-
-    /// Let a publisher, or all (`*`), send so many frames a second; they begin spread over a frame's time.
-    fn rate(&mut self, name: &str, fps: f64) -> Result<(), String> {
-        let mut which: Vec<_> = self
-            .publishers
-            .iter()
-            .filter(|(each, _)| name == "*" || *each == name)
-            .map(|(_, at)| *at)
-            .collect();
-        which.sort_unstable();
-        if which.is_empty() {
-            return Err(format!("no publisher {name}"));
-        }
-        let (moment, count) = (now(), which.len() as u64);
-        for (index, (place, stream)) in which.into_iter().enumerate() {
-            let Some(Some(transport)) = self.transports.get_mut(place) else {
-                continue;
-            };
-            let publisher = &mut transport.publishers[stream];
-            publisher.interval = if fps > 0.0 { (1e9 / fps) as u64 } else { 0 };
-            publisher.next = moment + publisher.interval * index as u64 / count;
-            publisher.frame = publisher.next;
-            let at = publisher.next;
-            if publisher.interval > 0 {
-                self.later(at, Timer::Packet(place, stream));
-            }
-        }
-        Ok(())
-    }
-
-    fn set(&mut self, words: &Words<'_>) -> Result<(), String> {
-        let settings = &mut self.settings;
-        settings.loss = words.get("loss", settings.loss)?;
-        settings.uplink = words.get("uplink", settings.uplink)?;
-        settings.sample = words.get("sample", settings.sample)?.max(1);
-        settings.keepalive = words.get("keepalive", settings.keepalive)?;
-        settings.pli = words.get("pli", u8::from(settings.pli))? == 1;
-        settings.feedback = words.get("feedback", u8::from(settings.feedback))? == 1;
-        settings.reports = words.get("reports", u8::from(settings.reports))? == 1;
-        settings.merge = words.get("merge", u8::from(settings.merge))? == 1;
-        settings.stamp = words.get("stamp", u8::from(settings.stamp))? == 1;
-        Ok(())
-    }
-
-    fn reset(&mut self) {
-        self.counters = Counters::default();
-        self.latency.clear();
-        self.delay.clear();
-        for transport in self.transports.iter_mut().flatten() {
-            for stream in &mut transport.streams {
-                stream.take();
-            }
-            for publisher in &mut transport.publishers {
-                (publisher.counted, publisher.key_frames, publisher.resent) = (0, 0, 0);
-            }
-        }
-        self.began = (cpu().nanoseconds, stolen(), now());
-    }
-
-    fn report(&mut self) {
-        let mut total = Counted::default();
-        let (mut sent, mut key_frames, mut resent, mut silent, mut pending) = (0, 0, 0, 0, 0);
-        for transport in self.transports.iter().flatten() {
-            for stream in &transport.streams {
-                let counted = stream.counted();
-                total.expected += counted.expected;
-                total.unique += counted.unique;
-                total.late += counted.late;
-                total.duplicates += counted.duplicates;
-                total.repaired += counted.repaired;
-                silent += u64::from(counted.unique == 0);
-                pending += stream.pending();
-            }
-            for publisher in &transport.publishers {
-                sent += publisher.counted;
-                key_frames += publisher.key_frames;
-                resent += publisher.resent;
-            }
-        }
-        let elapsed = now() - self.began.2;
-        let counters = &self.counters;
-        say(&format!(
-            concat!(
-                r#"{{"event":"report","seconds":{:.6},"cpu":{:.6},"stolen_ms":{},"sent":{},"key_frames":{},"resent":{},"#,
-                r#""packets":{},"bytes":{},"expected":{},"unique":{},"late":{},"duplicates":{},"repaired":{},"pending":{},"silent":{},"#,
-                r#""unknown":{},"dropped":{},"dropped_rtx":{},"rtx":{},"verified":{},"forged":{},"foreign":{},"#,
-                r#""reports":{},"nacks":{},"nacked":{},"key_frame_requests":{},"feedbacks":{},"other":{},"reads":{},"#,
-                r#""late_frame_us":{},"latency":{},"read_delay":{}}}"#
-            ),
-            elapsed as f64 / 1e9,
-            (cpu().nanoseconds - self.began.0) as f64 / 1e9,
-            stolen() - self.began.1,
-            sent,
-            key_frames,
-            resent,
-            counters.packets,
-            counters.bytes,
-            total.expected,
-            total.unique,
-            total.late,
-            total.duplicates,
-            total.repaired,
-            pending,
-            silent,
-            counters.unknown,
-            counters.dropped,
-            counters.dropped_rtx,
-            counters.rtx,
-            counters.verified,
-            counters.forged,
-            counters.foreign,
-            counters.reports,
-            counters.nacks,
-            counters.nacked,
-            counters.key_frame_requests,
-            counters.feedbacks,
-            counters.other,
-            counters.reads,
-            counters.latest / 1000,
-            self.latency.take(),
-            self.delay.take(),
-        ));
     }
 }
 
