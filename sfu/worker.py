@@ -27,7 +27,7 @@ from sfu.webrtc import Certificate
 logger = logging.getLogger(__name__)
 
 PlaneName = Literal["native", "reference", "silent"]
-PREFERRED: PlaneName = "reference"
+PREFERRED: PlaneName = "native"
 """The plane of a worker that nobody chose one for; where there is no native one, the reference plane stands in for it."""
 
 DEFAULT_ID = WorkerId("worker")

@@ -135,7 +135,8 @@ class MediaServer:
         self._spawn(self._watching.keep())
         self._spawn(self.reconciler.keep())
         self._spawn(self._keep_forgetting())
-        log.info("media server runs", server=self.settings.name, boot=self.boot, address=self.settings.address)
+        what = {"server": self.settings.name, "plane": self.settings.plane, "workers": len(self.world.workers)}
+        log.info("media server runs", boot=self.boot, address=self.settings.address, **what)
 
     async def stop(self) -> None:
         """Stop cleanly, within 10 s whatever is away. Rows that cannot be deleted are the next boot's to bury, or kendra's."""

@@ -29,6 +29,8 @@ KEY = "demo-key"
 SECRET = "a secret of the demo key, only for tests"
 CLUSTER_SECRET = "a cluster secret that is long enough, only for tests"
 ALL_GRANTS = tuple(grant.value for grant in Grant)
+MOST_WORKERS = 2
+"""Media servers have several workers where their plane and the machine allow it, as a deployment's do, but no more of them on a big machine."""
 _numbers = count(1)
 
 
@@ -144,10 +146,10 @@ def plan_of(
 
     def media_server(name: str) -> MediaServer:
         own = of("media-server", name)
-        workers = int(own.get("DOORDARSHAN_WORKERS", "1"))
-        first = free_run(workers, besides=taken)
-        taken.extend(range(first, first + workers))
-        return MediaServer(name, next(tcp), first, own, media_ports=workers)
+        ports = int(own.get("DOORDARSHAN_WORKERS", MOST_WORKERS))
+        first = free_run(ports, besides=taken)
+        taken.extend(range(first, first + ports))
+        return MediaServer(name, next(tcp), first, own, media_ports=ports)
 
     def names(kind: str, number: int) -> list[str]:
         return [f"{kind}-{n}" for n in range(1, number + 1)]

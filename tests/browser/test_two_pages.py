@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from tests.browser.conftest import Call
-from tests.browser.driver import Look
+from tests.browser.driver import Browser, Look
+from tests.conftest import MakeSystem
 
 WINDOWS = 10
 RUNNING = 40
@@ -25,8 +26,8 @@ def assert_alive(looks: list[dict[str, Look]], name: str, frames: int) -> None:
     assert seen[-1].frozen - seen[0].frozen <= MOST_FROZEN
 
 
-@pytest.mark.parametrize(("codec", "frames"), [("VP8", 10), ("VP9", 10), ("H264", 10), ("AV1", 5)])
-async def test_two_pages_see_and_hear_each_other(call: Call, codec: str, frames: int) -> None:
+async def see_and_hear_each_other(call: Call, codec: str, frames: int) -> None:
+    """Open two pages that send in a codec, and look at both for a while."""
     asha = await call.joined("Asha", codec=codec)
     bela = await call.joined("Bela", codec=codec)
     await asyncio.gather(asha.sees("Bela", frames=RUNNING), bela.sees("Asha", frames=RUNNING))
@@ -35,3 +36,15 @@ async def test_two_pages_see_and_hear_each_other(call: Call, codec: str, frames:
     assert_alive(at_bela, "Asha", frames)
     assert at_asha[-1]["Bela"].codecs == ["audio/opus", f"video/{codec}"]
     assert at_bela[-1]["Asha"].codecs == ["audio/opus", f"video/{codec}"]
+
+
+@pytest.mark.parametrize(("codec", "frames"), [("VP8", 10), ("VP9", 10), ("H264", 10), ("AV1", 5)])
+async def test_two_pages_see_and_hear_each_other(call: Call, codec: str, frames: int) -> None:
+    await see_and_hear_each_other(call, codec, frames)
+
+
+async def test_so_they_do_on_the_reference_plane(make_system: MakeSystem, browser: Browser) -> None:
+    system = await make_system(media_servers=1, settings={"media-server": {"DOORDARSHAN_PLANE": "reference"}})
+    call = Call(system, browser)
+    await see_and_hear_each_other(call, "VP8", 10)
+    await call.close()

@@ -4,7 +4,10 @@ import asyncio
 import re
 import sys
 
+import pytest
+
 from services.testing.system import KEY, SECRET, System
+from sfu.worker import default_plane
 from tests.conftest import MakeSystem
 
 
@@ -34,6 +37,17 @@ async def test_it_prints_every_step_and_what_was_received(system: System) -> Non
     assert steps[-1].startswith(f"All is well: {system.url}")
     pictures, sounds = said.count("320x240"), said.count(" Hz")
     assert (pictures, sounds) == (2, 2), "each says what it saw and heard of the other"
+
+
+@pytest.mark.parametrize("plane", [*({default_plane()} - {"reference"}), "reference"])
+async def test_a_deployment_is_proved_on_the_plane_that_is_preferred_and_on_the_reference_plane(
+    make_system: MakeSystem, plane: str
+) -> None:
+    chosen = {} if plane == default_plane() else {"media-server": {"DOORDARSHAN_PLANE": plane}}
+    system = await make_system(media_servers=1, settings=chosen)
+    assert f"plane={plane} " in system.log("media-server-1")
+    code, said = await run_check("--url", system.url, "--key", KEY, "--secret", SECRET, "--seconds", "2")
+    assert code == 0, said
 
 
 async def test_a_wrong_secret_is_named_as_the_reason(system: System) -> None:
