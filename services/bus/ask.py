@@ -122,9 +122,8 @@ class Bus:
             _fail(asking, Unavailable("this process is stopping"))
         for repeat in self._repeats:
             repeat.cancel()
-        for connection in (self._publishing, self._consuming):
-            if connection is not None:
-                await connection.close()
+        both = (one for one in (self._publishing, self._consuming) if one is not None)
+        await asyncio.gather(*(one.close() for one in both))
 
     async def ask(self, queue: str, order: Command[R], call: Call) -> R:
         """Have a command carried out by whoever serves the queue, and return its reply before `call.deadline`.

@@ -36,9 +36,23 @@ def named(url: str, name: str) -> str:
     return str(parsed.update_query({"heartbeat": str(HEARTBEAT), **parsed.query, "name": name}))
 
 
+class Connection(aio_pika.RobustConnection):
+    """aio-pika's, which goes on trying to connect for ever when who waited for its first try was cancelled: nobody has it to close it then."""
+
+    async def connect(self, timeout: aio_pika.abc.TimeoutType = None) -> None:
+        """Connect; what fails, or is cancelled, leaves nothing behind."""
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
+
+
 async def connect(url: str, name: str) -> AbstractRobustConnection:
     """Return a connection that reconnects each half second for ever; the first one must come up within 5 s."""
-    return await aio_pika.connect_robust(named(url, name), reconnect_interval=RECONNECT, timeout=TRY)
+    return await aio_pika.connect_robust(
+        named(url, name), connection_class=Connection, reconnect_interval=RECONNECT, timeout=TRY
+    )
 
 
 @contextmanager

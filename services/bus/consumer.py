@@ -13,14 +13,14 @@ from contextlib import suppress
 from typing import cast
 
 import structlog
-from aio_pika import RobustChannel, RobustQueue
+from aio_pika import RobustChannel, RobustConnection, RobustQueue
 from aio_pika.abc import AbstractIncomingMessage
 from aiormq import Channel as Underlay
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker
 from faststream.rabbit.message import RabbitMessage
 
-from services.bus.connection import LOST, RECONNECT, TRY, lost_by_peer, named, open_channel
+from services.bus.connection import LOST, RECONNECT, TRY, Connection, lost_by_peer, named, open_channel
 from services.bus.queues import QueueSpec
 
 log = structlog.stdlib.get_logger("bus")
@@ -32,6 +32,14 @@ GOOD_FOR = 3.0
 """How long the broker's word is good, seconds: a busy one may take a while to give the next."""
 
 
+class _Broker(RabbitBroker):
+    """FastStream's, with a connection of our class."""
+
+    async def _connect(self) -> RobustConnection:
+        self._connection_kwargs["connection_class"] = Connection
+        return await super()._connect()
+
+
 class Consumer:
     """Hands each message of a queue to `arrive`, at most `prefetch` at a time, and comes back by itself after a lost connection."""
 
@@ -41,7 +49,7 @@ class Consumer:
         self._asking: asyncio.Task[None] | None = None
         self.heard_at: float | None = None
         """When the broker was asked, by the monotonic clock, that said last that there is a consumer of the queue."""
-        self._broker = RabbitBroker(
+        self._broker = _Broker(
             named(url, name),
             reconnect_interval=RECONNECT,
             timeout=TRY,

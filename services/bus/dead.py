@@ -22,6 +22,7 @@ _MOST = 10_000
 """All that the queue can hold: what is kept stands before what came later, which must be seen all the same."""
 _PASS = 30.0
 WEEK = 7 * 86_400.0
+_PATIENCE = 1.0
 _SHARE = 0.05
 """The most of its time that a process spends on passes."""
 
@@ -80,7 +81,10 @@ class DeadLetters:
             for message in kept:
                 await message.nack(requeue=True)
         finally:
-            await channel.close()
+            # An error here would take the place of a cancel, and the passes go on.
+            with suppress(TimeoutError, *LOST):
+                async with asyncio.timeout(_PATIENCE):
+                    await channel.close()
         DEAD_KEPT.set(len(kept))
         return len(kept)
 

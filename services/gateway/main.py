@@ -13,7 +13,6 @@ import sys
 from contextlib import suppress
 
 import structlog
-import uvloop
 
 from services import log as logs
 from services.admin import Admin, CannotListen, listening
@@ -31,6 +30,7 @@ from services.gateway.presence import Presence
 from services.gateway.server import create_server
 from services.gateway.settings import Settings
 from services.sealing import Sealing
+from services.stopping import cancelled, run_to_the_end
 
 SERVICE = "gateway"
 AGAIN = 0.5
@@ -76,9 +76,7 @@ class Gateway:
         try:
             await self.server.serve([self._listening()])
         finally:
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            await cancelled(work)
             await self.streams.stop()
             with suppress(TimeoutError, *LOST):
                 async with asyncio.timeout(1):
@@ -129,7 +127,7 @@ def run() -> None:
     """Run the service in the foreground."""
     settings = settings_of(SERVICE, Settings)
     try:
-        uvloop.run(serve(settings))
+        run_to_the_end(serve(settings))
     except CannotListen as error:
         sys.exit(f"{SERVICE}: {error}")
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
-import uvloop
 
 from services import log as logging
 from services.admin import Admin, CannotListen
@@ -30,7 +29,7 @@ from services.kendra.settings import Settings
 from services.kendra.store import database
 from services.kendra.sweep import Sweep
 from services.kendra.world import World
-from services.stopping import cancelled, within
+from services.stopping import cancelled, run_to_the_end, within
 
 log = structlog.stdlib.get_logger("kendra")
 
@@ -139,7 +138,7 @@ async def serve(settings: Settings, process: str) -> None:
     if starting.done():
         starting.result()
         await stopped.wait()
-    starting.cancel()
+    await cancelled({starting})
     await kendra.stop()
 
 
@@ -148,6 +147,6 @@ def run() -> None:
     settings, process = settings_of("kendra", Settings), secrets.token_hex(4)
     logging.configure("kendra", process, settings.log)
     try:
-        uvloop.run(serve(settings, process))
+        run_to_the_end(serve(settings, process))
     except (CannotListen, BadPolicy) as error:
         sys.exit(f"kendra: {error}")

@@ -12,7 +12,6 @@ from collections.abc import Coroutine
 from functools import partial
 
 import structlog
-import uvloop
 from prometheus_client import REGISTRY
 
 from services import log as logs
@@ -41,7 +40,7 @@ from services.media_server.telling import Telling
 from services.media_server.watching import Watching
 from services.media_server.workers import Reviving, die_by_signal, open_workers
 from services.media_server.world import World
-from services.stopping import cancelled, within
+from services.stopping import cancelled, run_to_the_end, within
 from sfu.worker import Worker
 
 SERVICE = "media"
@@ -164,8 +163,7 @@ class MediaServer:
         starting = asyncio.create_task(self.start())
         starting.add_done_callback(self._began)
         await self.stopping.wait()
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        await cancelled({starting})
         await self.stop()
         return 1 if self.failed else 0
 
@@ -247,4 +245,4 @@ async def serve(settings: Settings) -> int | str:
 
 def run() -> None:
     """Run the service in the foreground."""
-    sys.exit(uvloop.run(serve(settings_of("media server", Settings))))
+    sys.exit(run_to_the_end(serve(settings_of("media server", Settings))))

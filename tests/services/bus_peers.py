@@ -227,6 +227,10 @@ class Line:
         """Let nothing pass any more, without closing anything."""
         self._flowing.clear()
 
+    async def used(self) -> bool:
+        """Whether somebody connected."""
+        return bool(self._ends)
+
     async def _connect(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         far_in, far_out = await asyncio.open_connection(self._broker.host, self._broker.port)
         self._ends |= {near_out, far_out}

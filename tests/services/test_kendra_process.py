@@ -148,6 +148,21 @@ async def test_its_stop_is_over_within_ten_seconds_although_nothing_answers_any_
             assert await child.wait() == 0
 
 
+async def test_its_stop_is_over_within_ten_seconds_although_it_still_waits_for_the_brokers_first_word(
+    stage: Stage,
+) -> None:
+    broker = Line(stage.broker.of["kendra"])
+    broker.stall()
+    (admin,) = free_ports(1)
+    async with broker.laid() as url:
+        urls = {"POSTGRES_URL": stage.database.of["kendra"], "AMQP_URL": url, "REDIS_URL": stage.cache.url}
+        async with process(admin, urls) as child:
+            await eventually(broker.used, within=25)
+            child.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await child.wait() == 0
+
+
 async def test_what_a_killed_kendra_left_undone_ends_in_the_same_state_when_it_is_repeated(stage: Stage) -> None:
     urls = {
         "POSTGRES_URL": stage.database.of["kendra"],
