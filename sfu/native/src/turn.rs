@@ -20,7 +20,7 @@ pub(crate) const ORDERS: u64 = u64::MAX;
 /// Batches received from one socket before others, orders and timers get their turn.
 const TURN: usize = 4;
 /// The longest nap.
-const LONGEST_NAP: Micros = 1_000;
+const LONGEST_NAP: Micros = 3_000;
 /// How often the thread's CPU time is read.
 const CPU_READ: Micros = 1_000_000;
 
@@ -60,6 +60,8 @@ pub(crate) struct Loop<M> {
     orders: Vec<Order>,
     datagram: Vec<u8>,
     cpu_read_at: Micros,
+    /// Whether this turn brought RTCP, and nothing else.
+    reports_only: bool,
 }
 
 impl<M: Machine> Loop<M> {
@@ -75,6 +77,7 @@ impl<M: Machine> Loop<M> {
             orders: Vec::new(),
             datagram: vec![0; LONGEST],
             cpu_read_at: 0,
+            reports_only: false,
         }
     }
 
@@ -87,15 +90,22 @@ impl<M: Machine> Loop<M> {
             let limit = if due == Micros::MAX { due } else { due.saturating_sub(system::now()) };
             self.shared.mailbox.sleeps();
             self.network.poll.wait(limit, &mut ready);
-            if self.nap > 0 && ready.iter().any(|ready| ready.token < FIRST.into()) {
-                thread::sleep(Duration::from_micros(self.nap));
-            }
             self.network.now = system::now();
             self.shared.mailbox.wakes(self.network.now);
             for ready in &ready {
                 open &= self.turn(*ready);
             }
             self.time();
+            self.rest();
+        }
+    }
+
+    /// Let reports gather: after a turn that brought nothing but RTCP the next may wait a little. To wake for each report of
+    /// each receiver costs more than to read it.
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.reports_only) && self.nap > 0 {
+            let due = self.machine.next_due().saturating_sub(system::now());
+            thread::sleep(Duration::from_micros(self.nap.min(due)));
         }
     }
 
@@ -147,15 +157,17 @@ impl<M: Machine> Loop<M> {
                 return;
             }
             self.network.now = system::now();
-            let mut taken = 0;
+            let (mut taken, mut reports) = (0, 0);
             self.step(|machine, inbox, now, out| {
                 for index in 0..count {
                     if let Some((data, remote)) = inbox.datagram(index) {
+                        reports += usize::from(matches!(data, [128..192, 192..224, ..]));
                         machine.datagram(data, Tuple { local, remote }, now, out);
                         taken += 1;
                     }
                 }
             });
+            self.reports_only = reports == count;
             self.shared.network.oversized.add(count as u64 - taken);
             self.time();
             if count < BATCH {

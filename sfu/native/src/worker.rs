@@ -36,7 +36,7 @@ pub struct Config {
     pub tcp: bool,
     /// The processor that it stays on.
     pub pin: Option<usize>,
-    /// How long it lets datagrams gather after the first, for fewer turns; 0: not at all.
+    /// How long it rests after a turn that brought nothing but RTCP, for fewer turns, 3 ms at most; 0: not at all.
     pub nap: Micros,
 }
 
