@@ -213,7 +213,7 @@ impl Core {
             Order::RemoveConsumer { consumer } => self.remove_consumer(&consumer, now, out),
             Order::RequestKeyFrame { producer } => {
                 if let Some(&key) = self.producer_names.get(&producer) {
-                    self.producers[key].ask(now, false);
+                    self.producers[key].repairs.ask(now, false);
                     self.repair(key, now, out);
                 }
             }

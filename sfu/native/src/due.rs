@@ -5,6 +5,7 @@ use crate::batch::Output;
 use crate::core::{Core, TransportKey};
 use crate::inbound::SILENCE;
 use crate::order::Event;
+use crate::round_trip;
 use crate::rtcp;
 use crate::timers::FEEDBACK;
 
@@ -86,7 +87,7 @@ impl Core {
                 continue;
             };
             if stream.heard_at.is_some_and(|at| now.saturating_sub(at) > SILENCE) {
-                stream.heard_at = None;
+                stream.silence();
                 let producer = stream.order.producer.clone();
                 out.events.push(Event::StreamSilent { producer, goodbye: false });
             }
@@ -96,8 +97,10 @@ impl Core {
         for part in reports.chunks(rtcp::MAX_REPORTS) {
             packet.clear();
             rtcp::write_receiver_reports(packet, part);
+            rtcp::write_receiver_reference(packet, round_trip::ntp(now));
             transport.send_rtcp(packet, out);
         }
+        transport.tell_estimate(now, packet, out);
         let outbounds: Vec<_> = transport.outbounds.values().copied().collect();
         for consumer in outbounds {
             let Some(consumer) = self.consumers.get_mut(consumer) else { continue };
@@ -105,6 +108,7 @@ impl Core {
             packet.clear();
             consumer.rest(now);
             if consumer.report(source.clock, source.clock_rate(), now, packet) {
+                transport.references.answer(consumer.order.ssrc, now, packet);
                 transport.send_rtcp(packet, out);
             }
         }

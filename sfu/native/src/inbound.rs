@@ -5,33 +5,25 @@ use std::sync::Arc;
 use crate::Micros;
 use crate::core::{ConsumerKey, TransportKey};
 use crate::counters::StreamCounters;
+use crate::extensions::ReadExtensions;
 use crate::history::{History, Packet};
-use crate::keyframe::KeyFrameRequests;
-use crate::nack::NackGenerator;
 use crate::order::AddProducer;
-use crate::outbound::{Arrival, Clock};
+use crate::outbound::Arrival;
 use crate::payload::{self, Codec};
 use crate::pool::Pool;
 use crate::reception::Reception;
-use crate::rtcp::{self, Report};
+use crate::repairs::Repairs;
+use crate::reports::Clock;
+use crate::rtcp::Report;
 use crate::rtp::Header;
-use crate::transport::ReadExtensions;
+use crate::score::{Interval, Score};
 
 /// After this long without a packet a stream counts as silent.
 pub const SILENCE: Micros = 2_000_000;
 const VIDEO_AGE: Micros = 2_000_000;
 const AUDIO_AGE: Micros = 1_000_000;
-/// Numbers that one NACK asks for, so that it fits a packet however far apart they are.
-const MAX_NACKED: usize = 250;
 /// Packets that wait for the end of their frame at most: a run that is longer gains nothing more.
 const MAX_PENDING: usize = 32;
-
-const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
-const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
-const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
-const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
 /// What a packet of a stream led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,37 +53,25 @@ pub struct Inbound {
     pub flush_at: Option<Micros>,
     /// Whether it stands in the core's list of streams to repair.
     pub listed: bool,
-    pub key_frames: KeyFrameRequests,
-    /// Whether receivers must begin at a key frame.
-    pub gated: bool,
+    pub repairs: Repairs,
     codecs: Vec<(Codec, crate::order::Codec)>,
-    audio_level: Option<u8>,
-    nack: NackGenerator,
     reception: Reception,
-    full_requests: u8,
+    score: Score,
     counted: u64,
 }
 
 impl Inbound {
     /// A stream of which nothing came.
     pub fn new(order: Box<AddProducer>, transport: TransportKey) -> Self {
-        let id = |uri: &str| order.extensions.iter().find(|(each, _)| each == uri).map(|(_, id)| *id);
         let codecs: Vec<_> =
             order.codecs.iter().map(|each| (Codec::from_mime(&each.mime_type), each.clone())).collect();
         Self {
-            extensions: ReadExtensions {
-                mid: id(MID),
-                rid: id(RID),
-                repaired_rid: id(REPAIRED_RID),
-                transport_cc: id(TRANSPORT_CC),
-                abs_send_time: id(ABS_SEND_TIME),
-            },
-            audio_level: id(AUDIO_LEVEL),
+            extensions: ReadExtensions::of(&order.extensions),
             paused: order.paused,
             ssrc: order.ssrc,
             rtx_ssrc: order.rtx_ssrc,
             history: History::new(if order.video { VIDEO_AGE } else { AUDIO_AGE }),
-            gated: order.video && codecs.first().is_some_and(|(codec, _)| codec.recognizable()),
+            repairs: Repairs::new(order.video && codecs.first().is_some_and(|(codec, _)| codec.recognizable())),
             order,
             transport,
             codecs,
@@ -101,10 +81,8 @@ impl Inbound {
             pending: Vec::new(),
             flush_at: None,
             listed: false,
-            key_frames: KeyFrameRequests::new(),
-            nack: NackGenerator::new(),
             reception: Reception::new(),
-            full_requests: 0,
+            score: Score::new(10),
             counted: 0,
         }
     }
@@ -160,22 +138,18 @@ impl Inbound {
         };
         counters.packets.add(1);
         counters.bytes.add(payload.len() as u64);
-        self.heard_at = Some(now);
+        if self.heard_at.replace(now).is_none() {
+            counters.score.set(self.score.value().into());
+        }
         self.hear_level(header, packet);
         let key_frame = self.codecs[codec].0.begins_key_frame(payload);
         if self.paused {
             return Taken::Nothing;
         }
         let newest = Some(extended) == self.reception.highest;
-        if self.nack.overflows(extended) {
-            self.ask(now, false);
-        }
-        if !self.nack.received(extended, key_frame, now) {
+        if !self.repairs.received(extended, key_frame, newest, now) {
             counters.discarded.add(1);
             return Taken::Nothing;
-        }
-        if key_frame && newest {
-            self.key_frames.arrived();
         }
         if self.consumers.is_empty() {
             return Taken::Nothing;
@@ -187,7 +161,7 @@ impl Inbound {
         let data = pool.join(head, payload);
         let kept = Packet { extended, arrived: now, timestamp, marker, payload_type, key_frame, data, header };
         self.history.insert(kept, pool);
-        self.pending.push(Arrival { extended, newest, may_begin: key_frame || !self.gated });
+        self.pending.push(Arrival { extended, newest, may_begin: key_frame || !self.repairs.gated });
         let ends = marker || !self.order.video || retransmitted || wait == 0 || self.pending.len() >= MAX_PENDING;
         if ends {
             return Taken::Flush;
@@ -197,24 +171,10 @@ impl Inbound {
     }
 
     fn hear_level(&mut self, header: &Header, packet: &[u8]) {
-        if let Some(value) = self.audio_level.and_then(|id| header.extensions.get(id, packet))
+        if let Some(value) = self.extensions.audio_level.and_then(|id| header.extensions.get(id, packet))
             && let Some((_, level)) = payload::audio_level(value)
         {
             self.order.counters.audio_level.set(level.into());
-        }
-    }
-
-    /// Want a key frame, if this stream has any. `urgent`: for somebody who just came.
-    pub fn ask(&mut self, now: Micros, urgent: bool) {
-        if self.gated {
-            self.key_frames.ask(now, urgent);
-        }
-    }
-
-    /// Want a key frame at once, whatever was asked before.
-    pub fn force(&mut self, now: Micros) {
-        if self.gated {
-            self.key_frames.force(now);
         }
     }
 
@@ -222,7 +182,7 @@ impl Inbound {
     fn unwrap<'a>(&mut self, payload: &'a [u8]) -> Option<(u64, &'a [u8])> {
         let (original, rest) = payload.split_first_chunk::<2>()?;
         let extended = self.reception.extend(u16::from_be_bytes(*original));
-        if !self.nack.misses(extended) {
+        if !self.repairs.misses(extended) {
             return None;
         }
         self.reception.recovered();
@@ -238,36 +198,7 @@ impl Inbound {
         send: &mut dyn FnMut(&mut Vec<u8>),
     ) {
         let Some(ssrc) = self.ssrc.filter(|_| !self.paused && self.flows(now)) else { return };
-        asked.clear();
-        let round_trip = Some(self.counters().round_trip.get()).filter(|each| *each > 0);
-        let in_vain = self.nack.due(now, round_trip, asked);
-        if !asked.is_empty() && self.order.nack {
-            self.counters().nacks.add(1);
-            self.counters().nacked.add(asked.len() as u64);
-            for part in asked.chunks(MAX_NACKED) {
-                packet.clear();
-                rtcp::write_nack(packet, ssrc, part.iter().map(|each| *each as u16));
-                send(packet);
-            }
-        }
-        if in_vain {
-            self.ask(now, false);
-        }
-        if self.key_frames.due(now) {
-            if self.order.pli {
-                self.counters().plis.add(1);
-                packet.clear();
-                rtcp::write_pli(packet, ssrc);
-                send(packet);
-            } else if self.order.fir {
-                self.counters().firs.add(1);
-                self.full_requests = self.full_requests.wrapping_add(1);
-                let number = self.full_requests;
-                packet.clear();
-                rtcp::write_fir(packet, ssrc, number);
-                send(packet);
-            }
-        }
+        self.repairs.send(ssrc, &self.order, now, asked, packet, send);
     }
 
     /// Whether packets came lately.
@@ -275,23 +206,36 @@ impl Inbound {
         self.heard_at.is_some_and(|at| now.saturating_sub(at) <= SILENCE)
     }
 
-    /// When `repair` could have something to do.
-    pub fn repair_at(&self) -> Option<Micros> {
-        [self.nack.next_due(), self.key_frames.next_due()].into_iter().flatten().min()
+    /// Count as silent from now on; true if it did not yet.
+    pub fn silence(&mut self) -> bool {
+        self.counters().score.set(0);
+        self.heard_at.take().is_some()
     }
 
     /// Forward nothing; count on.
     pub fn pause(&mut self) {
         self.paused = true;
-        self.nack = NackGenerator::new();
+        self.repairs.reset();
         self.pending.clear();
         self.flush_at = None;
     }
 
-    /// Keep the sender's clock, for our own reports to it and for its receivers'.
+    /// Keep the sender's clock, for our own reports to it and for its receivers'; judge what came since the last time.
     pub fn sender_reported(&mut self, ntp: u64, timestamp: u32, now: Micros) {
         self.clock = Some(Clock { ntp, timestamp, at: now });
         self.reception.sender_reported(ntp, now);
+        let counters = self.counters();
+        let repaired = counters.repaired.get();
+        let totals = Interval {
+            expected: self.reception.expected(),
+            received: counters.packets.get() - repaired,
+            repaired,
+            retransmitted: counters.retransmitted.get(),
+        };
+        let score = self.score.report(totals);
+        if self.heard_at.is_some() {
+            self.counters().score.set(score.into());
+        }
     }
 
     /// Return the block of this second's receiver report, and settle the second's rates.

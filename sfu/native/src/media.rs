@@ -7,6 +7,7 @@ use crate::ice::Tuple;
 use crate::inbound::Taken;
 use crate::order::Event;
 use crate::outbound::Way;
+use crate::round_trip;
 use crate::rtcp::{self, Packet};
 use crate::rtp::{self, Header};
 use crate::timers::FEEDBACK;
@@ -24,11 +25,11 @@ impl Core {
         let Some(transport) = self.transports.get_mut(key) else { return false };
         let Some(opener) = &mut transport.opener else { return false };
         if matches!(data.get(1), Some(192..=223)) {
+            let Ok(length) = opener.open_rtcp(data) else { return false };
+            transport.ice.heard(from, now);
             if !transport.rtcp_rate.take(now) {
                 return false;
             }
-            let Ok(length) = opener.open_rtcp(data) else { return false };
-            transport.ice.heard(from, now);
             let compound = &data[..length];
             rtcp::parse(compound, &mut |packet| self.feedback(key, &packet, now, out));
             return true;
@@ -41,6 +42,9 @@ impl Core {
         if transport.arrived(&header, packet, now) {
             self.timers.feedback.push(key);
             self.timers.feedback_at = self.timers.feedback_at.min(now + FEEDBACK);
+        }
+        if transport.stamped(&header, packet, now) {
+            transport.tell_estimate(now, &mut self.scratch.packet, out);
         }
         let Some(producer) = transport.inbounds.get(&header.ssrc).copied().or_else(|| self.latch(key, &header, packet))
         else {
@@ -93,7 +97,7 @@ impl Core {
             }
             Taken::Nothing => {}
         }
-        if self.producers[producer].key_frames.wanted() {
+        if self.producers[producer].repairs.key_frames.wanted() {
             self.repair(producer, now, out);
         } else {
             self.watch(producer);
@@ -107,7 +111,7 @@ impl Core {
         source.flush_at = None;
         let Scratch { head, arrivals, .. } = scratch;
         std::mem::swap(arrivals, &mut source.pending);
-        let mut wanted = false;
+        let (mut wanted, mut urgent) = (false, false);
         for key in &source.consumers {
             let Some(consumer) = consumers.get_mut(*key) else { continue };
             let Some(transport) = transports.get(consumer.transport) else { continue };
@@ -116,13 +120,16 @@ impl Core {
             out.make_room();
             for arrival in arrivals.iter() {
                 let Some(packet) = source.history.get(arrival.extended, now) else { continue };
-                wanted |= !consumer.forward(packet, *arrival, way.as_ref(), head, out);
+                if !consumer.forward(packet, *arrival, way.as_ref(), head, out) {
+                    wanted = true;
+                    urgent |= consumer.passed_by(arrival);
+                }
             }
         }
         arrivals.clear();
         std::mem::swap(arrivals, &mut source.pending);
         if wanted {
-            source.ask(now, false);
+            source.repairs.ask(now, urgent);
         }
     }
 
@@ -140,7 +147,7 @@ impl Core {
     /// See to it that a stream is looked at when its repair is due.
     fn watch(&mut self, producer: ProducerKey) {
         let Some(stream) = self.producers.get_mut(producer) else { return };
-        if let Some(at) = stream.repair_at().filter(|_| !stream.paused) {
+        if let Some(at) = stream.repairs.next_due().filter(|_| !stream.paused) {
             if !std::mem::replace(&mut stream.listed, true) {
                 self.timers.repair.push(producer);
             }
@@ -155,7 +162,7 @@ impl Core {
                 for ssrc in *ssrcs {
                     let stream = transport.inbounds.get(&ssrc).and_then(|stream| self.producers.get_mut(*stream));
                     if let Some(stream) = stream
-                        && stream.heard_at.take().is_some()
+                        && stream.silence()
                     {
                         let producer = stream.order.producer.clone();
                         out.events.push(Event::StreamSilent { producer, goodbye: true });
@@ -192,8 +199,17 @@ impl Core {
                 consumer.order.counters.firs.add(u64::from(*full));
                 let producer = consumer.producer;
                 if let Some(source) = self.producers.get_mut(producer) {
-                    source.ask(now, false);
+                    source.repairs.ask(now, false);
                     self.repair(producer, now, out);
+                }
+            }
+            Packet::ReceiverReference { ssrc, ntp } => transport.references.named(*ssrc, *ntp, now),
+            Packet::Dlrr { ssrc: rtcp::OWN_SSRC, last, delay } => {
+                let Some(measured) = round_trip::measured(*last, *delay, now) else { return };
+                for producer in transport.inbounds.values() {
+                    if let Some(stream) = self.producers.get(*producer) {
+                        stream.order.counters.round_trip.set(measured);
+                    }
                 }
             }
             _ => {}

@@ -81,8 +81,8 @@ impl NackGenerator {
         (!self.missing.is_empty()).then_some(self.due)
     }
 
-    /// Append to `asked`, ascending, what to ask for now. Return whether something was asked for in vain for the last time:
-    /// it is given up.
+    /// Append to `asked`, ascending, what to ask for now. Return whether something was asked for in vain for the last time
+    /// and is given up, and no key frame came after it.
     pub fn due(&mut self, now: Micros, round_trip: Option<Micros>, asked: &mut Vec<u64>) -> bool {
         if self.missing.is_empty() || self.due > now {
             return false;
@@ -92,10 +92,11 @@ impl NackGenerator {
             _ => INTERVAL,
         };
         let (again, tries) = (now + interval, (TOO_LATE / interval).min(TRIES.into()) as u8);
-        let (before, mut next) = (self.missing.len(), Micros::MAX);
+        let (mut in_vain, mut next) = (false, Micros::MAX);
         self.missing.retain_mut(|each| {
             if each.due <= now {
                 if each.tries >= tries {
+                    in_vain |= self.key_frame.is_none_or(|key_frame| each.extended > key_frame);
                     return false;
                 }
                 asked.push(each.extended);
@@ -105,7 +106,6 @@ impl NackGenerator {
             true
         });
         self.due = next;
-        let in_vain = self.missing.len() < before;
         self.release();
         in_vain
     }
@@ -239,6 +239,17 @@ mod tests {
         nack.received(15, true, 0);
         assert!(!nack.misses(11) && nack.misses(13));
         assert!(!nack.received(11, false, 0), "moot, so it is not passed on either");
+    }
+
+    #[test]
+    fn what_was_before_a_key_frame_is_given_up_without_regret() {
+        for (key_frame, regret) in [(12, false), (10, true)] {
+            let mut nack = NackGenerator::new();
+            nack.received(10, key_frame == 10, 0);
+            nack.received(12, key_frame == 12, 0);
+            let in_vain: Vec<bool> = (0..11).map(|each| asked(&mut nack, (10 + 40 * each) * MS, None).1).collect();
+            assert_eq!((in_vain[10], nack.is_empty()), (regret, true), "key frame {key_frame}");
+        }
     }
 
     #[test]

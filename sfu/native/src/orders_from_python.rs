@@ -272,6 +272,7 @@ fn stream_stats<'py>(py: Python<'py>, counters: &StreamCounters, mime_type: &str
     dict.set_item("pli_count", counters.plis.get())?;
     dict.set_item("fir_count", counters.firs.get())?;
     dict.set_item("round_trip_time", counters.round_trip.get() as f64 / 1000.0)?;
+    dict.set_item("score", counters.score.get())?;
     Ok(dict)
 }
 

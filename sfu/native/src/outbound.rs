@@ -1,28 +1,26 @@
 //! A stream that goes out: its header rewritten, its payload sealed straight from the producer's history, sent again on request.
 
-use std::collections::VecDeque;
-
 use crate::Micros;
 use crate::batch::Output;
 use crate::core::{ProducerKey, TransportKey};
 use crate::counters::TransportCounters;
+use crate::extensions::{self, MID};
 use crate::flood::Rate;
 use crate::history::{History, Packet};
 use crate::ice::Tuple;
 use crate::order::AddConsumer;
+use crate::reports::{Clock, Reports};
 use crate::resend::Resends;
-use crate::rtcp::{self, Report};
+use crate::rtcp::Report;
 use crate::rtp;
 use crate::selector::{Choice, Selector, Sent};
 use crate::srtp::Sealer;
 use crate::transport::MAX_SEAL;
 
-const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 /// A round trip that is not measured yet.
 const UNMEASURED: Micros = 50_000;
 /// Packets a second that are sent again to one receiver: more is no repair.
 const RESENDS_PER_SECOND: u32 = 1000;
-const MAX_REPORTS: usize = 10;
 
 /// A flushed packet and what its arrival was: see `Selector::choose`.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +28,6 @@ pub struct Arrival {
     pub extended: u64,
     pub newest: bool,
     pub may_begin: bool,
-}
-
-/// The producer's clock as its last sender report told it: NTP time, RTP timestamp, when it came.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    pub ntp: u64,
-    pub timestamp: u32,
-    pub at: Micros,
 }
 
 /// Where a transport's media goes to, and what seals it.
@@ -60,9 +50,9 @@ pub struct Outbound {
     next_rtx: u64,
     resends: Resends,
     resend_rate: Rate,
-    reports: VecDeque<(u32, Micros)>,
-    counted: u64,
-    reported: u64,
+    reports: Reports,
+    /// Whether it may still ask anew ahead of the throttle, as it missed the key frame that came for it.
+    eager: bool,
 }
 
 impl Outbound {
@@ -73,24 +63,22 @@ impl Outbound {
         producer: ProducerKey,
         source: &[(String, u8)],
     ) -> Self {
-        let id_of = |uri: &str| source.iter().find(|(each, _)| each == uri).map(|(_, id)| *id);
         let kept = order.extensions.iter().filter(|(uri, _)| uri != MID);
         order.counters.ssrc.set(order.ssrc.into());
         order.counters.rtx_ssrc.set(order.rtx_ssrc.unwrap_or_default().into());
         Self {
-            extensions: kept.filter_map(|(uri, id)| Some((id_of(uri)?, *id))).collect(),
-            mid: order.extensions.iter().find(|(uri, _)| uri == MID).map(|(_, id)| *id),
+            extensions: kept.filter_map(|(uri, id)| Some((extensions::id(source, uri)?, *id))).collect(),
+            mid: extensions::id(&order.extensions, MID),
             selector: Selector::new(order.first_sequence),
             next_rtx: order.first_rtx_sequence.into(),
             paused: order.paused,
+            reports: Reports::new(&order.counters),
             order,
             transport,
             producer,
             resends: Resends::new(),
             resend_rate: Rate::new(RESENDS_PER_SECOND, RESENDS_PER_SECOND),
-            reports: VecDeque::new(),
-            counted: 0,
-            reported: 0,
+            eager: true,
         }
     }
 
@@ -182,10 +170,12 @@ impl Outbound {
             counters.nacked.add(1);
             let Some(Sent { number, extended }) = self.selector.sent(sequence) else { continue };
             let Some(packet) = history.get(extended, now) else { continue };
+            let first = !self.resends.knows(number);
             if !self.resends.may(number, now, round_trip) || !self.resend_rate.take(now) {
                 continue;
             }
             counters.retransmitted.add(1);
+            counters.repaired.add(first.into());
             let rtx = self
                 .order
                 .payload_types
@@ -223,41 +213,22 @@ impl Outbound {
 
     /// Take the receiver's view of this stream.
     pub fn reported(&mut self, report: &Report, now: Micros) {
-        let counters = &self.order.counters;
-        counters.lost.set(report.lost.max(0) as u64);
-        counters.fraction_lost.set(report.fraction_lost.into());
-        counters.jitter.set(report.jitter.into());
-        if let Some((_, at)) = self.reports.iter().find(|(each, _)| *each == report.last_report) {
-            let held = u64::from(report.delay) * 1_000_000 / 65_536;
-            counters.round_trip.set(now.saturating_sub(*at).saturating_sub(held));
-        }
+        self.reports.received(report, &self.order.counters, now);
     }
 
-    /// Write the sender report that is due, in the producer's clock; nothing while nothing is sent. Settles the rate.
+    /// Write the sender report that is due; false and nothing while nothing is sent.
     pub fn report(&mut self, clock: Option<Clock>, clock_rate: u32, now: Micros, packet: &mut Vec<u8>) -> bool {
-        let counters = &self.order.counters;
-        let (packets, bytes) = (counters.packets.get(), counters.bytes.get());
-        counters.bitrate.set((bytes - self.counted) * 8);
-        self.counted = bytes;
-        let Some(clock) = clock.filter(|_| packets != self.reported) else { return false };
-        self.reported = packets;
-        let passed = now.saturating_sub(clock.at);
-        let ntp = clock.ntp.wrapping_add(((u128::from(passed) << 32) / 1_000_000) as u64);
-        let ticks = u128::from(passed) * u128::from(clock_rate) / 1_000_000;
-        if self.reports.len() == MAX_REPORTS {
-            self.reports.pop_front();
-        }
-        self.reports.push_back(((ntp >> 16) as u32, now));
-        let timestamp = clock.timestamp.wrapping_add(ticks as u32);
-        rtcp::write_sender_report(
-            packet,
-            self.order.ssrc,
-            ntp,
-            timestamp,
-            packets as u32,
-            bytes as u32,
-            &self.order.cname,
-        );
-        true
+        self.reports.write(&self.order, clock.map(|clock| (clock, clock_rate)), now, packet)
+    }
+
+    /// Begin anew at the next key frame.
+    pub fn begin(&mut self) {
+        self.eager = true;
+        self.selector.desync();
+    }
+
+    /// Say, once, that a key frame passed this receiver by, as its begin came late: the next one is urgent.
+    pub fn passed_by(&mut self, arrival: &Arrival) -> bool {
+        arrival.may_begin && !arrival.newest && std::mem::take(&mut self.eager)
     }
 }

@@ -66,8 +66,12 @@ impl Estimator {
 
     /// Return the bits per second that the path seems to carry; None before there is one, and when nothing comes any more.
     pub fn estimate(&self, now: Micros) -> Option<u64> {
-        let heard = now.saturating_sub(self.heard) <= SILENCE;
-        self.estimate.filter(|_| heard).map(|estimate| estimate as u64)
+        self.estimate.filter(|_| !self.silent(now)).map(|estimate| estimate as u64)
+    }
+
+    /// Whether nothing came for so long that it begins anew.
+    pub fn silent(&self, now: Micros) -> bool {
+        now.saturating_sub(self.heard) > SILENCE
     }
 
     /// Decrease below what comes while the queue grows, wait while it shrinks, else grow; not far above what comes.

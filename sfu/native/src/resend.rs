@@ -56,6 +56,11 @@ impl Resends {
         true
     }
 
+    /// Whether this packet was sent again lately.
+    pub fn knows(&self, number: u64) -> bool {
+        self.sent.binary_search_by_key(&number, |each| each.number).is_ok()
+    }
+
     /// Forget what no history keeps any more, and its memory: to be called now and then.
     pub fn expire(&mut self, now: Micros) {
         self.sent.retain(|each| now.saturating_sub(each.at) <= MAX_AGE);

@@ -15,6 +15,16 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// What happened since the totals were these; a total that went back counts as nothing.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            expected: self.expected.saturating_sub(before.expected),
+            received: self.received.saturating_sub(before.received),
+            repaired: self.repaired.saturating_sub(before.repaired),
+            retransmitted: self.retransmitted.saturating_sub(before.retransmitted),
+        }
+    }
+
     /// Return the score of this interval alone.
     pub fn score(&self) -> u8 {
         if self.expected == 0 {
@@ -39,17 +49,25 @@ pub struct Score {
     scores: [u8; REMEMBERED],
     len: usize,
     value: u8,
+    totals: Interval,
 }
 
 impl Score {
     /// Begin with a value that the first interval replaces.
     pub fn new(value: u8) -> Self {
-        Self { scores: [0; REMEMBERED], len: 0, value }
+        Self { scores: [0; REMEMBERED], len: 0, value, totals: Interval::default() }
     }
 
     /// The score, 0 to 10.
     pub fn value(&self) -> u8 {
         self.value
+    }
+
+    /// Add the interval since the totals that were told last, and return the score with it.
+    pub fn report(&mut self, totals: Interval) -> u8 {
+        let interval = totals.since(&self.totals);
+        self.totals = totals;
+        self.add(&interval)
     }
 
     /// Add an interval and return the score with it.
@@ -100,6 +118,14 @@ mod tests {
         let wasteful = interval(100, 90, 10, 40).score();
         assert!(plain < wasteful && wasteful < repaired && repaired < 10, "{plain} {wasteful} {repaired}");
         assert_eq!(interval(10, 1, 1000, 0).score(), 0, "counts that contradict each other are no more than counts");
+    }
+
+    #[test]
+    fn totals_are_judged_by_what_was_added_to_them() {
+        let mut score = Score::new(10);
+        assert_eq!(score.report(interval(100, 0, 0, 0)), 0);
+        assert_eq!(score.report(interval(200, 100, 0, 0)), 7, "(1 · 0 + 2 · 10) / 3");
+        assert_eq!(score.report(interval(50, 50, 0, 0)), 8, "a stream that began anew: nothing was expected");
     }
 
     #[test]

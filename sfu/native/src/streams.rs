@@ -28,10 +28,10 @@ impl Core {
         stream.paused = false;
         for consumer in &stream.consumers {
             if let Some(consumer) = self.consumers.get_mut(*consumer) {
-                consumer.selector.desync();
+                consumer.begin();
             }
         }
-        stream.force(now);
+        stream.repairs.force(now);
         self.repair(key, now, out);
     }
 
@@ -94,14 +94,14 @@ impl Core {
     /// Let a receiver begin at the next key frame, and ask for one.
     fn begin(&mut self, key: ConsumerKey, now: Micros, out: &mut Output) {
         let consumer = &mut self.consumers[key];
-        consumer.selector.desync();
+        consumer.begin();
         if consumer.paused || self.transports.get(consumer.transport).is_none_or(|transport| transport.sealer.is_none())
         {
             return;
         }
         let producer = consumer.producer;
         if let Some(source) = self.producers.get_mut(producer) {
-            source.ask(now, true);
+            source.repairs.ask(now, true);
             self.repair(producer, now, out);
         }
     }

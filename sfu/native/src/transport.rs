@@ -7,10 +7,13 @@ use crate::Micros;
 use crate::batch::Output;
 use crate::core::{ConsumerKey, ProducerKey};
 use crate::counters::TransportCounters;
+use crate::extensions::ReadExtensions;
 use crate::flood::Rate;
 use crate::ice::{Credentials, IceLite, Tuple};
 use crate::inbound::Inbound;
 use crate::order::Name;
+use crate::remb::Estimator;
+use crate::round_trip::References;
 use crate::rtcp;
 use crate::rtp::Header;
 use crate::srtp::{Opener, Profile, Sealer, SrtpError};
@@ -23,15 +26,8 @@ const DTLS_PER_SECOND: u32 = 50;
 /// The most that a seal adds to a packet: a tag of 16 bytes and an index of four.
 pub const MAX_SEAL: usize = 20;
 
-/// Header extensions of a transport's senders that the plane itself reads: URI → id.
-#[derive(Default)]
-pub struct ReadExtensions {
-    pub mid: Option<u8>,
-    pub rid: Option<u8>,
-    pub repaired_rid: Option<u8>,
-    pub transport_cc: Option<u8>,
-    pub abs_send_time: Option<u8>,
-}
+/// An estimate that fell below this share of what the sender was told is told at once.
+const FELL: f64 = 0.97;
 
 /// Packets in and out of one peer. Media is taken only when the keys are there.
 pub struct Transport {
@@ -50,6 +46,10 @@ pub struct Transport {
     pub owes_feedback: bool,
     /// The stream that transport-wide feedback names: the last one heard.
     pub media_ssrc: u32,
+    pub references: References,
+    /// What the path from the peer carries, where it understands nothing better, and what it was told of that.
+    estimator: Option<Box<Estimator>>,
+    told: u64,
     mids: Vec<(Box<str>, Option<Box<str>>, ProducerKey)>,
 }
 
@@ -70,6 +70,9 @@ impl Transport {
             transport_cc: TransportCc::new(),
             owes_feedback: false,
             media_ssrc: 0,
+            references: References::default(),
+            estimator: None,
+            told: 0,
             mids: Vec::new(),
         }
     }
@@ -125,17 +128,22 @@ impl Transport {
         self.mids.retain(|(_, _, each)| *each != key);
     }
 
-    /// The streams that a packet of an unknown SSRC may be of: those whose MID (and RID, where there are several) it names.
+    /// The streams that a packet of an unknown SSRC may be of: those whose MID it names, and whose RID if they have one; by the RID
+    /// alone if it names no MID. A stream that is the only one of its MID needs no RID.
     pub fn named(&self, header: &Header, packet: &[u8]) -> impl Iterator<Item = ProducerKey> {
         let text =
             |id: Option<u8>| id.and_then(|id| header.extensions.get(id, packet)).filter(|value| !value.is_empty());
         let mid = text(self.read.mid);
         let rid = text(self.read.rid).or_else(|| text(self.read.repaired_rid));
+        let alone = self.mids.iter().filter(|(each, _, _)| mid == Some(each.as_bytes())).count() == 1;
         self.mids
             .iter()
-            .filter(move |(each, its_rid, _)| {
-                mid.is_some_and(|mid| mid == each.as_bytes())
-                    && (rid.is_none() || its_rid.is_none() || rid == its_rid.as_deref().map(str::as_bytes))
+            .filter(move |(its_mid, its_rid, _)| match (mid, rid, its_rid) {
+                (None, None, _) | (None, _, None) => false,
+                (None, Some(rid), Some(its_rid)) => rid == its_rid.as_bytes(),
+                (Some(mid), None, Some(_)) => mid == its_mid.as_bytes() && alone,
+                (Some(mid), _, None) => mid == its_mid.as_bytes(),
+                (Some(mid), Some(rid), Some(its_rid)) => mid == its_mid.as_bytes() && rid == its_rid.as_bytes(),
             })
             .map(|(_, _, key)| *key)
     }
@@ -165,6 +173,28 @@ impl Transport {
         self.transport_cc.received(u16::from_be_bytes(wide), now);
         self.media_ssrc = header.ssrc;
         !std::mem::replace(&mut self.owes_feedback, true)
+    }
+
+    /// Take note of when a packet was sent, if that is all there is to estimate from; true if the sender must slow down now.
+    pub fn stamped(&mut self, header: &Header, packet: &[u8], now: Micros) -> bool {
+        let Some(id) = self.read.abs_send_time.filter(|_| self.read.transport_cc.is_none()) else { return false };
+        let Some(&[high, middle, low]) = header.extensions.get(id, packet) else { return false };
+        let estimator = self.estimator.get_or_insert_default();
+        estimator.received(u32::from_be_bytes([0, high, middle, low]), packet.len(), now);
+        estimator.estimate(now).is_some_and(|estimate| (estimate as f64) < FELL * self.told as f64)
+    }
+
+    /// Tell the sender what its path seems to carry, if that is known.
+    pub fn tell_estimate(&mut self, now: Micros, scratch: &mut Vec<u8>, out: &mut Output) {
+        self.estimator.take_if(|estimator| estimator.silent(now));
+        self.told = self.estimator.as_ref().and_then(|estimator| estimator.estimate(now)).unwrap_or_default();
+        if self.told > 0 {
+            let mut ssrcs: Vec<u32> = self.inbounds.keys().copied().collect();
+            ssrcs.sort_unstable();
+            scratch.clear();
+            rtcp::write_remb(scratch, self.told, &ssrcs);
+            self.send_rtcp(scratch, out);
+        }
     }
 
     /// Send transport-wide feedback.
