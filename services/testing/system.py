@@ -138,8 +138,7 @@ def plan_of(
     gateways: int, kendras: int, media_servers: int, settings: Mapping[str, Mapping[str, str]], prefix: str
 ) -> Plan:
     """Lay out processes on free ports. `settings` are by kind (gateway, kendra, media-server) or by a process' name."""
-    taken = free_ports(2 * gateways + kendras + media_servers)
-    tcp = iter(taken)
+    tcp = iter(free_ports(2 * gateways + kendras + media_servers))
 
     def of(kind: str, name: str) -> dict[str, str]:
         return {**settings.get(kind, {}), **settings.get(name, {})}
@@ -147,9 +146,7 @@ def plan_of(
     def media_server(name: str) -> MediaServer:
         own = of("media-server", name)
         ports = int(own.get("DOORDARSHAN_WORKERS", MOST_WORKERS))
-        first = free_run(ports, besides=taken)
-        taken.extend(range(first, first + ports))
-        return MediaServer(name, next(tcp), first, own, media_ports=ports)
+        return MediaServer(name, next(tcp), free_run(ports), own, media_ports=ports)
 
     def names(kind: str, number: int) -> list[str]:
         return [f"{kind}-{n}" for n in range(1, number + 1)]

@@ -1,19 +1,22 @@
 """Ports, all outside 32768–60999: there a client's own outgoing connection can sit on a listener's port.
 
-`up` takes fixed ports counted from a base, so that links stay valid. Tests take free ones.
+`up` takes fixed ports counted from a base, so that links stay valid. Tests take free ones, and keep them: who chooses at the same time,
+or while a process of theirs is started again, chooses others (claims.py).
 """
 
 import secrets
 import socket
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from services.cli.stack.claims import Claims
 from services.cli.stack.errors import CannotRun, PortTaken
 
 BASE = 8480
 _EPHEMERAL = range(32768, 61000)
 _CHOICE = range(10240, 32768)
 _BOTH = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+_claims = Claims()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +69,35 @@ def check_free(port: int, purpose: str, kind: socket.SocketKind = socket.SOCK_ST
         raise PortTaken(port, purpose)
 
 
-def free_run(count: int, besides: Collection[int] = ()) -> int:
-    """Return the first of so many ports in a row that nobody uses now, neither UDP nor TCP, and that are not among these."""
+def free_run(count: int) -> int:
+    """Return the first of so many ports in a row that nobody uses or chose, neither UDP nor TCP."""
     while True:
         first = secrets.choice(_CHOICE[: len(_CHOICE) - count])
-        run = range(first, first + count)
-        if not set(run) & set(besides) and all(is_free(port, kind) for port in run for kind in _BOTH):
+        if _chosen(range(first, first + count), *_BOTH):
             return first
 
 
 def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
-    """Return distinct ports that nobody uses now, chosen at random so that two test sessions rarely meet."""
+    """Return distinct ports that nobody uses now, and that nobody else chooses while this process runs."""
     chosen: list[int] = []
     while len(chosen) < count:
         port = secrets.choice(_CHOICE)
-        if port not in chosen and is_free(port, kind):
+        if _chosen((port,), kind):
             chosen.append(port)
     return chosen
+
+
+def _chosen(ports: Iterable[int], *kinds: socket.SocketKind) -> bool:
+    """Claim all of these and look whether they are free; else none."""
+    claimed: list[int] = []
+    for port in ports:
+        if not _claims.take(port):
+            break
+        claimed.append(port)
+        if not all(is_free(port, kind) for kind in kinds):
+            break
+    else:
+        return True
+    for port in claimed:
+        _claims.give_back(port)
+    return False
