@@ -30,7 +30,7 @@ from services.gateway.presence import Presence
 from services.gateway.server import create_server
 from services.gateway.settings import Settings
 from services.sealing import Sealing
-from services.stopping import cancelled, run_to_the_end
+from services.stopping import cancelled, run_to_the_end, within
 
 SERVICE = "gateway"
 AGAIN = 0.5
@@ -77,10 +77,8 @@ class Gateway:
             await self.server.serve([self._listening()])
         finally:
             await cancelled(work)
-            await self.streams.stop()
-            with suppress(TimeoutError, *LOST):
-                async with asyncio.timeout(1):
-                    await self.edge.bus.stop()
+            await within(1.0, self.streams.stop(), "leave Redis")
+            await within(1.0, self.edge.bus.stop(), "leave the broker")
             await self.edge.keys.stop()
             await self.admin.stop()
 

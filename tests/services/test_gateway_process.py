@@ -7,7 +7,7 @@ import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -16,6 +16,7 @@ import pytest
 from services.cli.stack.certificate import self_signed
 from services.cli.stack.ports import free_ports
 from tests.eventually import eventually
+from tests.services.bus_peers import Line
 from tests.services.gateway_peers import CLUSTER_SECRET, Edge
 
 COMMAND = (sys.executable, "-m", "services.cli.main", "gateway")
@@ -94,6 +95,21 @@ async def test_a_terminated_gateway_is_gone_at_once_though_events_are_followed(e
         async with asyncio.timeout(10):
             assert await process.wait() == 0
         assert time.monotonic() - began < 4
+
+
+async def test_its_stop_is_over_within_ten_seconds_although_nothing_answers_any_more(edge: Edge) -> None:
+    given = edge.settings
+    urls = {"POSTGRES_URL": given.postgres_url, "AMQP_URL": given.amqp_url, "REDIS_URL": given.redis_url}
+    lines = {name: Line(url) for name, url in urls.items()}
+    port, admin = free_ports(2)
+    async with AsyncExitStack() as laid:
+        near = {name: await laid.enter_async_context(line.laid()) for name, line in lines.items()}
+        process = await laid.enter_async_context(started(environment(edge, HTTP_PORT=str(port), **near), admin))
+        for line in lines.values():
+            line.stall()
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
 
 
 async def test_it_counts_requests_by_flow_and_never_by_path(edge: Edge) -> None:
