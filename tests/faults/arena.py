@@ -8,6 +8,7 @@ import httpx2 as httpx
 
 from services.testing.session import Session
 from services.testing.system import System, running_system
+from tests.eventually import eventually
 from tests.faults.stage import Stage
 from tests.faults.victims import Victim, setting
 
@@ -29,6 +30,10 @@ class Arena:
         self._stages.append(Stage(self.system, self.http))
         return self._stages[-1]
 
+    async def booked(self) -> bool:
+        """Say whether kendra has taken note of the media server: whoever places a meeting before does that first, with a commit more."""
+        return bool(await self.system.postgres.fetchval("select exists (select from bookings)"))
+
     async def close(self) -> None:
         """Let the spares go, and who still reads."""
         for stage in self._stages:
@@ -46,6 +51,7 @@ async def arena(session: Session) -> AsyncIterator[Arena]:
         settings = {name: {**_SETTINGS, **setting(place, name)} for name in NAMES.values()}
         async with running_system(session, media_servers=1, settings=settings) as system:
             made = Arena(system, place)
+            await eventually(made.booked)
             try:
                 yield made
             finally:
