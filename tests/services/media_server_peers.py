@@ -178,6 +178,7 @@ class Stage:
             "postgres_url": self.database.of["media"],
             "amqp_url": self.broker.of["media"],
             "media_port": 0,
+            "workers": 1,
             "announced_address": None,
         }
         wanted = Settings(**{**given, **settings})

@@ -16,7 +16,7 @@ from contracts.join_meeting import GetRouterCapabilities
 from contracts.live import RoutersLost
 from contracts.meeting import Capacity
 from services.bus import KENDRA_COMMANDS
-from services.cli.stack.ports import free_ports
+from services.cli.stack.ports import free_run
 from services.media_server.main import MediaServer
 from services.media_server.metrics import DEATHS, STUCK
 from services.media_server.settings import Settings
@@ -162,7 +162,7 @@ async def test_it_runs_again_on_its_own_port(stage: Stage, server: MediaServer) 
 
 
 async def test_without_a_worker_no_router_is_made_and_with_one_again_it_is(stage: Stage) -> None:
-    (port,) = free_ports(1, socket.SOCK_DGRAM)
+    port = free_run(1)
     async with running(stage, media_port=port) as server:
         meeting = await stage.meeting(server)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody_else:
@@ -230,6 +230,7 @@ async def test_one_that_stands_still_is_told_of_and_after_a_while_taken_for_dead
         ({"plane": "native", "media_port": 9000, "media_ports": 4}, 4),
         ({"plane": "native", "media_port": 65_534}, 2),
         ({"plane": "native", "workers": 9}, 9),
+        ({"plane": "native", "workers": 1}, 1),
     ],
 )
 def test_there_are_as_many_as_cores_and_ports_unless_the_operator_says_how_many(
