@@ -1,5 +1,8 @@
 //! Header extensions that the plane itself reads or writes: their URIs, and the ids that one peer gave them.
 
+use crate::payload;
+use crate::rtp::Header;
+
 pub const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 pub const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 pub const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
@@ -29,6 +32,12 @@ impl ReadExtensions {
             abs_send_time: id(extensions, ABS_SEND_TIME),
             audio_level: id(extensions, AUDIO_LEVEL),
         }
+    }
+
+    /// The audio level that a packet names, in −dBov (RFC 6464).
+    pub fn level(&self, header: &Header, packet: &[u8]) -> Option<u8> {
+        let value = self.audio_level.and_then(|id| header.extensions.get(id, packet))?;
+        payload::audio_level(value).map(|(_, level)| level)
     }
 }
 

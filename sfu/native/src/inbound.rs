@@ -1,7 +1,5 @@
 //! A stream that comes in: found by its SSRC, MID or RID, counted, repaired (NACK, RTX), kept for its receivers in the order it came.
 
-use std::sync::Arc;
-
 use crate::Micros;
 use crate::core::{ConsumerKey, TransportKey};
 use crate::counters::StreamCounters;
@@ -9,7 +7,7 @@ use crate::extensions::ReadExtensions;
 use crate::history::{History, Packet};
 use crate::order::AddProducer;
 use crate::outbound::Arrival;
-use crate::payload::{self, Codec};
+use crate::payload::Codec;
 use crate::pool::Pool;
 use crate::reception::Reception;
 use crate::repairs::Repairs;
@@ -141,7 +139,9 @@ impl Inbound {
         if self.heard_at.replace(now).is_none() {
             counters.score.set(self.score.value().into());
         }
-        self.hear_level(header, packet);
+        if let Some(level) = self.extensions.level(header, packet) {
+            counters.audio_level.set(level.into());
+        }
         let key_frame = self.codecs[codec].0.begins_key_frame(payload);
         if self.paused {
             return Taken::Nothing;
@@ -168,14 +168,6 @@ impl Inbound {
         }
         self.flush_at.get_or_insert(now + wait);
         Taken::Waits
-    }
-
-    fn hear_level(&mut self, header: &Header, packet: &[u8]) {
-        if let Some(value) = self.extensions.audio_level.and_then(|id| header.extensions.get(id, packet))
-            && let Some((_, level)) = payload::audio_level(value)
-        {
-            self.order.counters.audio_level.set(level.into());
-        }
     }
 
     /// Undo RFC 4588; None unless the original was missing (senders probe with copies and padding).
@@ -245,7 +237,7 @@ impl Inbound {
         self.counted = bytes;
         self.history.expire(now, pool);
         let report = self.reception.report(self.ssrc?, now);
-        let counters: &Arc<StreamCounters> = &self.order.counters;
+        let counters = self.counters();
         counters.lost.set(self.reception.lost().max(0) as u64);
         counters.fraction_lost.set(self.reception.fraction_lost.into());
         counters.jitter.set(self.reception.jitter().into());

@@ -4,76 +4,40 @@ mod peer;
 mod world;
 
 use packet_plane::Micros;
-use packet_plane::order::{AddProducer, Order};
+use packet_plane::order::{AddProducer, Event, Order};
 use packet_plane::rtcp::{self, Report};
-use world::{GCM, MS, Peer, SECOND, World, consumer, extended, packet, tuple, video};
+use world::pair::{DELTA, KEY_FRAME, Pair};
+use world::{GCM, MS, Peer, SECOND, consumer, extended, packet, tuple, video};
 
-const KEY_FRAME: &[u8] = &[0x10, 0];
-const DELTA: &[u8] = &[0x10, 1];
-
-/// A publisher of a video stream, and a receiver of it.
-struct Pair {
-    world: World,
-    publisher: Peer,
-    receiver: Peer,
-    number: u64,
-}
-
-impl Pair {
-    fn new(change: impl FnOnce(&mut AddProducer)) -> Self {
-        let mut world = World::new();
-        let publisher = Peer::new(&mut world, "publisher", tuple(0, "192.0.2.1:1"), GCM);
-        let receiver = Peer::new(&mut world, "receiver", tuple(0, "192.0.2.1:2"), GCM);
-        let mut order = video("publisher", "video");
-        change(&mut order);
-        world.order(Order::AddProducer(Box::new(order)));
-        world.order(Order::AddConsumer(Box::new(consumer("receiver", "video", 5000))));
-        world.sent();
-        Self { world, publisher, receiver, number: 100 }
-    }
-
-    /// Send frames 10 ms apart, the first a key frame; each tenth is lost if `lossy`.
-    fn frames(&mut self, count: u64, lossy: bool) {
-        for each in 0..count {
-            let payload = if each == 0 { KEY_FRAME } else { DELTA };
-            let packet = packet(1111, 96, self.number, 900 * self.number as u32, true, payload);
-            if !(lossy && each % 10 == 5) {
-                self.world.datagram(&self.publisher.rtp(&packet, self.number), self.publisher.tuple);
-            }
-            self.number += 1;
-            self.world.after(10 * MS);
-        }
-    }
-
-    fn sender_report(&mut self) {
-        let mut report = Vec::new();
-        rtcp::write_sender_report(&mut report, 1111, 5 << 32, 0, 1, 1, "sender");
-        self.publisher.report(&mut self.world, &report);
-    }
+fn sender_report(pair: &mut Pair) {
+    let mut report = Vec::new();
+    rtcp::write_sender_report(&mut report, 1111, 5 << 32, 0, 1, 1, "sender");
+    pair.publisher.report(&mut pair.world, &report);
 }
 
 #[test]
 fn a_stream_that_comes_is_judged_with_each_sender_report() {
-    let order = video("", "");
-    let counters = order.counters;
-    let mut pair = Pair::new(|order| order.counters = counters.clone());
+    let counters = video("", "").counters;
+    let mut pair = Pair::changed(|order| order.counters = counters.clone());
     assert_eq!(counters.score.get(), 0, "nothing came");
     pair.frames(100, false);
     assert_eq!(counters.score.get(), 10);
-    pair.sender_report();
+    sender_report(&mut pair);
     assert_eq!(counters.score.get(), 10);
     pair.frames(100, true);
-    pair.sender_report();
+    sender_report(&mut pair);
     assert_eq!(counters.score.get(), 7, "(1 · 10 + 2 · 6) / 3");
     pair.world.after(4 * SECOND);
     assert_eq!(counters.score.get(), 0, "silent");
+    let silent = Event::StreamSilent { producer: "video".into(), goodbye: false };
+    assert_eq!(pair.world.events.iter().filter(|each| **each == silent).count(), 1);
     pair.frames(1, false);
     assert_eq!(counters.score.get(), 7);
 }
 
 #[test]
 fn a_stream_that_goes_is_judged_with_each_receiver_report() {
-    let mut pair = Pair::new(|_| ());
+    let mut pair = Pair::usual();
     let order = consumer("other", "video", 6000);
     let counters = order.counters.clone();
     let mut other = Peer::new(&mut pair.world, "other", tuple(0, "192.0.2.1:3"), GCM);
@@ -96,7 +60,7 @@ fn a_stream_that_goes_is_judged_with_each_receiver_report() {
 
 #[test]
 fn a_senders_round_trip_is_measured_and_nobody_elses_answer_counts() {
-    let mut pair = Pair::new(|_| ());
+    let mut pair = Pair::usual();
     let order = video("publisher", "more");
     let counters = order.counters.clone();
     pair.world.order(Order::AddProducer(Box::new(AddProducer { ssrc: Some(7), rtx_ssrc: None, ..order })));
@@ -116,9 +80,9 @@ fn a_senders_round_trip_is_measured_and_nobody_elses_answer_counts() {
 
 #[test]
 fn receivers_that_name_a_time_are_told_it_back_with_the_next_sender_report() {
-    let mut pair = Pair::new(|_| ());
+    let mut pair = Pair::usual();
     pair.frames(10, false);
-    pair.sender_report();
+    sender_report(&mut pair);
     pair.receiver.got(&mut pair.world);
     let mut reference = Vec::new();
     rtcp::write_receiver_reference(&mut reference, 0x1122_3344_5566_7788);
@@ -134,9 +98,9 @@ fn receivers_that_name_a_time_are_told_it_back_with_the_next_sender_report() {
 
 #[test]
 fn nothing_is_reported_of_what_is_not_sent() {
-    let mut pair = Pair::new(|_| ());
+    let mut pair = Pair::usual();
     pair.frames(150, false);
-    pair.sender_report();
+    sender_report(&mut pair);
     pair.frames(100, false);
     assert!(pair.receiver.told(&mut pair.world).iter().any(|each| each.starts_with("SenderReport")));
     pair.world.after(SECOND);
@@ -148,7 +112,7 @@ fn nothing_is_reported_of_what_is_not_sent() {
 #[test]
 fn pli_is_preferred_and_fir_has_numbers() {
     for (pli, fir) in [(true, true), (false, true), (true, false), (false, false)] {
-        let mut pair = Pair::new(|order| (order.pli, order.fir) = (pli, fir));
+        let mut pair = Pair::changed(|order| (order.pli, order.fir) = (pli, fir));
         let delta = packet(1111, 96, 1, 0, true, DELTA);
         pair.world.datagram(&pair.publisher.rtp(&delta, 1), pair.publisher.tuple);
         pair.world.after(1100 * MS);
@@ -185,7 +149,7 @@ fn remb(order: &mut AddProducer) {
 
 #[test]
 fn senders_that_understand_nothing_better_are_told_an_estimate_each_second_and_at_once_when_it_falls() {
-    let mut pair = Pair::new(remb);
+    let mut pair = Pair::changed(remb);
     let told = estimates(&mut pair, 1, 500, 0);
     assert!((3..=5).contains(&told.len()), "{told:?}");
     let bitrates = |told: &[String]| -> Vec<u64> {
@@ -205,12 +169,12 @@ fn senders_that_understand_nothing_better_are_told_an_estimate_each_second_and_a
 
 #[test]
 fn who_is_given_feedback_on_each_packet_is_told_no_estimate() {
-    let mut pair = Pair::new(|order| {
+    let mut pair = Pair::changed(|order| {
         remb(order);
         order.transport_cc = true;
     });
     assert_eq!(estimates(&mut pair, 1, 500, 0), Vec::<String>::new());
-    let mut pair = Pair::new(|order| {
+    let mut pair = Pair::changed(|order| {
         remb(order);
         order.remb = false;
     });

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod call;
+pub mod pair;
 pub mod receiver;
 pub mod sender;
 
