@@ -63,7 +63,6 @@ pub struct Core {
 /// Buffers that are empty between steps.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    pub head: Vec<u8>,
     pub packet: Vec<u8>,
     pub asked: Vec<u64>,
     pub arrivals: Vec<crate::outbound::Arrival>,
@@ -162,6 +161,9 @@ impl Core {
         {
             let (transport, nominated) = (transport.name.clone(), transport.ice.nominated);
             out.events.push(Event::IceSelected { transport, tuple, nominated });
+            if was.0.is_none() {
+                self.begin_all(key, now, out);
+            }
         }
         Some(())
     }

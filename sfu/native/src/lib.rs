@@ -10,6 +10,7 @@ mod due;
 pub mod extensions;
 pub mod flood;
 pub mod framing;
+pub mod heading;
 pub mod history;
 pub mod ice;
 pub mod inbound;

@@ -6,7 +6,6 @@ use crate::core::{Core, ProducerKey, Scratch, TransportKey};
 use crate::ice::Tuple;
 use crate::inbound::Taken;
 use crate::order::Event;
-use crate::outbound::Way;
 use crate::round_trip;
 use crate::rtcp::{self, Packet};
 use crate::rtp::{self, Header};
@@ -109,18 +108,17 @@ impl Core {
         let Self { producers, consumers, transports, scratch, .. } = self;
         let Some(source) = producers.get_mut(producer) else { return };
         source.flush_at = None;
-        let Scratch { head, arrivals, .. } = scratch;
+        let Scratch { arrivals, .. } = scratch;
         std::mem::swap(arrivals, &mut source.pending);
         let (mut wanted, mut urgent) = (false, false);
         for key in &source.consumers {
             let Some(consumer) = consumers.get_mut(*key) else { continue };
             let Some(transport) = transports.get(consumer.transport) else { continue };
-            let way = transport.sealer.as_ref().map(|sealer| (transport.ice.selected, sealer));
-            let way = way.map(|(to, sealer)| Way { to, sealer, counters: &transport.counters });
+            let way = transport.way();
             out.make_room();
             for arrival in arrivals.iter() {
                 let Some(packet) = source.history.get(arrival.extended, now) else { continue };
-                if !consumer.forward(packet, *arrival, way.as_ref(), head, out) {
+                if !consumer.forward(packet, *arrival, way.as_ref(), out) {
                     wanted = true;
                     urgent |= consumer.passed_by(arrival);
                 }
@@ -137,10 +135,9 @@ impl Core {
     pub(crate) fn repair(&mut self, producer: ProducerKey, now: Micros, out: &mut Output) {
         let Self { producers, transports, scratch, .. } = self;
         let Some(stream) = producers.get_mut(producer) else { return };
-        if let Some(transport) = transports.get_mut(stream.transport) {
-            let Scratch { packet, asked, .. } = scratch;
-            stream.repair(now, asked, packet, &mut |packet| transport.send_rtcp(packet, out));
-        }
+        let Some(transport) = transports.get_mut(stream.transport) else { return };
+        let Scratch { packet, asked, .. } = scratch;
+        stream.repair(now, asked, packet, &mut |packet| transport.send_rtcp(packet, out));
         self.watch(producer);
     }
 
@@ -182,15 +179,14 @@ impl Core {
                 }
             }
             Packet::Nack(nack) => {
-                let Self { consumers, producers, transports, scratch, .. } = self;
+                let Self { consumers, producers, transports, .. } = self;
                 let Some(transport) = transports.get(key) else { return };
                 let Some(consumer) = transport.outbounds.get(&nack.ssrc).and_then(|key| consumers.get_mut(*key)) else {
                     return;
                 };
                 let Some(source) = producers.get(consumer.producer) else { return };
-                let Some(sealer) = &transport.sealer else { return };
-                let way = Way { to: transport.ice.selected, sealer, counters: &transport.counters };
-                consumer.nacked(nack.iter(), &source.history, &way, &mut scratch.head, now, out);
+                let Some(way) = transport.way() else { return };
+                consumer.nacked(nack.iter(), &source.history, &way, now, out);
             }
             Packet::KeyFrameRequest { ssrc, full, .. } => {
                 let consumer = transport.outbounds.get(ssrc).and_then(|key| self.consumers.get(*key));

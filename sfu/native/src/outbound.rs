@@ -6,13 +6,13 @@ use crate::core::{ProducerKey, TransportKey};
 use crate::counters::TransportCounters;
 use crate::extensions::{self, MID};
 use crate::flood::Rate;
+use crate::heading::Heading;
 use crate::history::{History, Packet};
 use crate::ice::Tuple;
 use crate::order::AddConsumer;
 use crate::reports::{Clock, Reports};
 use crate::resend::Resends;
 use crate::rtcp::Report;
-use crate::rtp;
 use crate::selector::{Choice, Selector, Sent};
 use crate::srtp::Sealer;
 use crate::transport::MAX_SEAL;
@@ -32,7 +32,7 @@ pub struct Arrival {
 
 /// Where a transport's media goes to, and what seals it.
 pub struct Way<'a> {
-    pub to: Option<Tuple>,
+    pub to: Tuple,
     pub sealer: &'a Sealer,
     pub counters: &'a TransportCounters,
 }
@@ -44,9 +44,7 @@ pub struct Outbound {
     pub producer: ProducerKey,
     pub paused: bool,
     pub selector: Selector,
-    /// (the producer's id, the receiver's id) of each header extension that is sent on.
-    extensions: Vec<(u8, u8)>,
-    mid: Option<u8>,
+    heading: Heading,
     next_rtx: u64,
     resends: Resends,
     resend_rate: Rate,
@@ -64,11 +62,11 @@ impl Outbound {
         source: &[(String, u8)],
     ) -> Self {
         let kept = order.extensions.iter().filter(|(uri, _)| uri != MID);
+        let mapped = kept.filter_map(|(uri, id)| Some((extensions::id(source, uri)?, *id))).collect();
         order.counters.ssrc.set(order.ssrc.into());
         order.counters.rtx_ssrc.set(order.rtx_ssrc.unwrap_or_default().into());
         Self {
-            extensions: kept.filter_map(|(uri, id)| Some((extensions::id(source, uri)?, *id))).collect(),
-            mid: extensions::id(&order.extensions, MID),
+            heading: Heading::new(&order, mapped, extensions::id(&order.extensions, MID)),
             selector: Selector::new(order.first_sequence),
             next_rtx: order.first_rtx_sequence.into(),
             paused: order.paused,
@@ -82,20 +80,9 @@ impl Outbound {
         }
     }
 
-    fn takes(&self, payload_type: u8) -> bool {
-        self.order.payload_types.iter().any(|(each, _)| *each == payload_type)
-    }
-
     /// Send a producer's packet on; false if a key frame is needed before anything can be sent.
-    pub fn forward(
-        &mut self,
-        packet: &Packet,
-        arrival: Arrival,
-        way: Option<&Way>,
-        head: &mut Vec<u8>,
-        out: &mut Output,
-    ) -> bool {
-        let Some(way) = way.filter(|_| !self.paused && self.takes(packet.payload_type)) else {
+    pub fn forward(&mut self, packet: &Packet, arrival: Arrival, way: Option<&Way>, out: &mut Output) -> bool {
+        let Some(way) = way.filter(|_| !self.paused && self.heading.takes(packet.payload_type).is_some()) else {
             self.selector.desync();
             return true;
         };
@@ -104,7 +91,7 @@ impl Outbound {
             Choice::Drop => return true,
             Choice::Send(number) => {
                 let payload = packet.header.payload(&packet.data);
-                let sent = self.seal(packet, packet.payload_type, self.order.ssrc, number, payload, way, head, out);
+                let sent = self.seal(packet, packet.payload_type, self.heading.ssrc, number, payload, way, out);
                 way.counters.rtp_bytes_sent.add(sent);
                 self.order.counters.packets.add(1);
                 self.order.counters.bytes.add(payload.len() as u64);
@@ -123,34 +110,14 @@ impl Outbound {
         number: u64,
         payload: &[u8],
         way: &Way,
-        head: &mut Vec<u8>,
         out: &mut Output,
     ) -> u64 {
-        head.clear();
-        let header = &packet.header;
-        let kept = header.extensions.iter(&packet.data);
-        let mapped =
-            kept.filter_map(|(id, value)| Some((self.extensions.iter().find(|(from, _)| *from == id)?.1, value)));
-        let mid = self.mid.map(|id| (id, self.order.mid.as_bytes()));
-        let csrcs = header.csrc_bytes(&packet.data);
-        rtp::write_header(
-            head,
-            header.marker,
-            payload_type,
-            number as u16,
-            header.timestamp,
-            ssrc,
-            csrcs,
-            mapped.chain(mid),
-        );
-        let plain = head.len() + payload.len();
-        let piece = out.batch.piece(plain + MAX_SEAL);
-        piece[..head.len()].copy_from_slice(head);
-        let Some(to) = way.to else { return plain as u64 };
-        let Ok(length) = way.sealer.seal_rtp(number, piece, head.len(), payload) else { return 0 };
-        out.batch.commit(to, length);
+        let piece = out.batch.piece(self.heading.room(packet) + payload.len() + MAX_SEAL);
+        let head = self.heading.write(piece, packet, payload_type, ssrc, number as u16);
+        let Ok(length) = way.sealer.seal_rtp(number, piece, head, payload) else { return 0 };
+        out.batch.commit(way.to, length);
         way.counters.bytes_sent.add(length as u64);
-        plain as u64
+        (head + payload.len()) as u64
     }
 
     /// Send again what is still there: wrapped as RTX where negotiated (RFC 4588), else byte for byte.
@@ -159,7 +126,6 @@ impl Outbound {
         sequences: impl Iterator<Item = u16>,
         history: &History,
         way: &Way,
-        head: &mut Vec<u8>,
         now: Micros,
         out: &mut Output,
     ) {
@@ -176,12 +142,7 @@ impl Outbound {
             }
             counters.retransmitted.add(1);
             counters.repaired.add(first.into());
-            let rtx = self
-                .order
-                .payload_types
-                .iter()
-                .find(|(each, _)| *each == packet.payload_type)
-                .and_then(|(_, rtx)| *rtx);
+            let rtx = self.heading.takes(packet.payload_type).flatten();
             out.make_room();
             let sent = match (rtx, self.order.rtx_ssrc) {
                 (Some(payload_type), Some(ssrc)) => {
@@ -189,16 +150,15 @@ impl Outbound {
                     payload.extend_from_slice(&(number as u16).to_be_bytes());
                     payload.extend_from_slice(packet.header.payload(&packet.data));
                     self.next_rtx += 1;
-                    self.seal(packet, payload_type, ssrc, self.next_rtx - 1, &payload, way, head, out)
+                    self.seal(packet, payload_type, ssrc, self.next_rtx - 1, &payload, way, out)
                 }
                 _ => self.seal(
                     packet,
                     packet.payload_type,
-                    self.order.ssrc,
+                    self.heading.ssrc,
                     number,
                     packet.header.payload(&packet.data),
                     way,
-                    head,
                     out,
                 ),
             };
