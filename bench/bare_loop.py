@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.tools import Tools
+from bench.tools import Tools, prefer
 
 SERVER_CORE, LOAD_CORE = 0, 1
 """The plane and the bare loop run on the first core, who sends to them and reads from them on the second."""
@@ -45,8 +45,12 @@ async def bare_loop(
     if sender is not None:
         words["sender"] = str(sender)
     process = await asyncio.create_subprocess_exec(
-        tools.floor, *(f"{key}={value}" for key, value in words.items()), stdout=asyncio.subprocess.PIPE
+        tools.floor,
+        *(f"{key}={value}" for key, value in words.items()),
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
+    prefer(process.pid)
     async with asyncio.timeout(seconds + 20):
         output, _ = await process.communicate()
     counted: dict[str, Any] = json.loads(output)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.client import JsonObject
+from bench.tools import prefer
 
 DEADLINE = 30.0
 
@@ -25,8 +26,14 @@ class Generator:
     async def start(cls, program: Path, core: int) -> "Generator":
         """Start one on a core of its own."""
         process = await asyncio.create_subprocess_exec(
-            program, "--cpu", str(core), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            program,
+            "--cpu",
+            str(core),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
+        prefer(process.pid)
         made = cls(process)
         made.fingerprint = str((await made.event("ready"))["fingerprint"])
         return made

@@ -16,7 +16,7 @@ from bench import peers
 from bench.bare_loop import LOAD_CORE, SERVER_CORE
 from bench.client import JsonObject
 from bench.generator import Generator
-from bench.tools import Tools
+from bench.tools import Tools, prefer
 
 AT_ONCE = 8
 """Joins that are under way together while a meeting is built."""
@@ -214,7 +214,9 @@ async def session(
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.plane_server", plane, str(workers),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
+        start_new_session=True,
     )  # fmt: skip
+    prefer(server.pid)
     os.sched_setaffinity(server.pid, {SERVER_CORE})
     load = await Generator.start(tools.load, LOAD_CORE)
     load.order(f"set merge={int(merge)} stamp={int(stamp)}")

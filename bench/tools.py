@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,3 +40,13 @@ def _floor_in_c(out: Path) -> Path | None:
         return None
     command = [compiler, "-O2", "-o", str(out), str(CRATE / "floor.c"), "-lcrypto"]
     return out if subprocess.run(command, capture_output=True, check=False).returncode == 0 else None
+
+
+def prefer(pid: int) -> None:
+    """Let a process that leads a session run before what else the machine does, where we may say so.
+
+    Linux shares the cores out among sessions first (sched(7), autogroup): niceness counts only within one, so a compiler in another
+    terminal, however nice, takes as much of a core as the plane, and its packets wait for tens of milliseconds.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text("-15")
