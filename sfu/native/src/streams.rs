@@ -83,7 +83,7 @@ impl Core {
         }
     }
 
-    /// Let all streams of a transport begin that just got its keys.
+    /// Let all streams of a transport begin that just got its keys, or a peer.
     pub(crate) fn begin_all(&mut self, key: TransportKey, now: Micros, out: &mut Output) {
         let consumers: Vec<ConsumerKey> = self.transports[key].outbounds.values().copied().collect();
         for consumer in consumers {
@@ -95,7 +95,7 @@ impl Core {
     fn begin(&mut self, key: ConsumerKey, now: Micros, out: &mut Output) {
         let consumer = &mut self.consumers[key];
         consumer.begin();
-        if consumer.paused || self.transports.get(consumer.transport).is_none_or(|transport| transport.sealer.is_none())
+        if consumer.paused || self.transports.get(consumer.transport).is_none_or(|transport| transport.way().is_none())
         {
             return;
         }

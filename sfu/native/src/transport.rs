@@ -9,9 +9,10 @@ use crate::core::{ConsumerKey, ProducerKey};
 use crate::counters::TransportCounters;
 use crate::extensions::ReadExtensions;
 use crate::flood::Rate;
-use crate::ice::{Credentials, IceLite, Tuple};
+use crate::ice::{Credentials, IceLite};
 use crate::inbound::Inbound;
 use crate::order::Name;
+use crate::outbound::Way;
 use crate::remb::Estimator;
 use crate::round_trip::References;
 use crate::rtcp;
@@ -213,8 +214,9 @@ impl Transport {
         });
     }
 
-    /// Where it sends to and with what, if it can send media.
-    pub fn ready(&self) -> Option<(Tuple, &Sealer)> {
-        Some((self.ice.selected?, self.sealer.as_ref()?))
+    /// Where media goes to and with what; none while it would reach nobody: numbers do not go on then, as a receiver that comes back must
+    /// find their upper half (RFC 3711 §3.3.1) where it left it.
+    pub fn way(&self) -> Option<Way<'_>> {
+        Some(Way { to: self.ice.selected?, sealer: self.sealer.as_ref()?, counters: &self.counters })
     }
 }
