@@ -73,6 +73,8 @@ class Core:
             self._by_address[address] = transport
         if transport.ice.selected and was != (transport.ice.selected, transport.ice.nominated):
             self._emit(seat.IceSelected(transport.name, transport.ice.selected, transport.ice.nominated))
+            if was[0] is None:
+                self._begin_all(transport, now)
 
     def _taken(self, address: Address, by: Transport, now: float) -> bool:
         """Say whether a 5-tuple is another transport's that is heard there: a peer may have forged it to cut that one off."""
@@ -101,8 +103,7 @@ class Core:
                     self._by_fragment.pop(fragment, None)
             case seat.SecureTransport(name):
                 self.transports[name].srtp = Srtp(order, self.transports[name].inbounds)
-                for consumer, source in self.transports[name].outbounds.values():
-                    self._begin(consumer, source, now)
+                self._begin_all(self.transports[name], now)
             case seat.SendDatagram(name, data):
                 self.transports[name].send(data)
             case seat.AddProducer() | seat.RemoveProducer() | seat.PauseProducer() | seat.ResumeProducer():
@@ -146,9 +147,14 @@ class Core:
         consumer.paused = isinstance(order, seat.PauseConsumer)
         self._begin(consumer, source, now)
 
+    def _begin_all(self, transport: Transport, now: float) -> None:
+        for consumer, source in transport.outbounds.values():
+            self._begin(consumer, source, now)
+
     def _begin(self, consumer: Outbound, source: Inbound, now: float) -> None:
-        consumer.synced, consumer.secured = False, self.transports[consumer.order.transport].srtp is not None
-        if consumer.secured and not consumer.paused:
+        transport = self.transports[consumer.order.transport]
+        consumer.synced, consumer.reachable = False, transport.srtp is not None and transport.ice.selected is not None
+        if consumer.reachable and not consumer.paused:
             source.ask()
             source.repair(now)
 
@@ -183,4 +189,6 @@ class Core:
     def _hold_consent(self, transport: Transport, now: float) -> None:
         if transport.ice.alive_at is not None and now - transport.ice.alive_at >= self._consent_timeout:
             self._forget_addresses(transport)
+            for consumer, _ in transport.outbounds.values():
+                consumer.reachable = False
             self._emit(seat.IceLost(transport.name))

@@ -38,7 +38,7 @@ class Outbound:
         self, order: AddConsumer, source: dict[str, int], video: bool, send: Callable[[bytes, bool], None]
     ) -> None:
         self.order, self.paused = order, order.paused
-        self.secured, self.synced = False, False
+        self.reachable, self.synced = False, False
         self.stats = StreamStats(ssrc=order.ssrc, rtx_ssrc=order.rtx_ssrc)
         self._send = send
         self._extensions = {source[uri]: each for uri, each in order.extensions.items() if uri in source and uri != MID}
@@ -52,7 +52,7 @@ class Outbound:
     def forward(self, arrival: Arrival, now: float) -> bool:
         """Send a producer's packet on; False if a key frame is needed before anything can be sent."""
         packet, payload_type, extended, newest = arrival.packet, arrival.payload_type, arrival.extended, arrival.newest
-        if self.paused or not self.secured or payload_type not in self.order.payload_types:
+        if self.paused or not self.reachable or payload_type not in self.order.payload_types:
             self.synced = False
             return True
         if not self.synced:
