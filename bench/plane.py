@@ -58,7 +58,7 @@ async def meetings(plan: Plan) -> list[Measure]:
         streams = await at.meeting(10, "meeting-0")
         at.load.order("set feedback=1")
         alone = await both_flowing(plan, at, streams)
-        wanted = max(1, min(14, int(0.8 * alone.seconds / alone.cpu)))
+        wanted = max(1, min(24, int(0.8 * alone.seconds / alone.cpu)))
         for number in range(1, wanted):
             streams += await at.meeting(10, f"meeting-{number}")
         found: list[Pair] = []

@@ -14,7 +14,7 @@ from bench.system import KEY, SECRET, measured_system
 from bench.tools import Tools
 
 MEETING = "plane"
-AT_ONCE = 12
+AT_ONCE = 6
 
 
 class Visitor:
@@ -61,7 +61,7 @@ class Visitor:
 
 
 async def joins_through_the_system(tools: Tools, plane: str, number: int) -> list[Measure]:
-    """Join, make and connect a receive transport, consume, get the first packet: with a dozen callers at once."""
+    """Join, make and connect a receive transport, consume, get the first packet: with six callers at once."""
     fresh, times = count(), list[float]()
     async with measured_system({"DOORDARSHAN_PLANE": plane}) as system:
         client, load = Client(system.url, KEY, SECRET), await Generator.start(tools.load, LOAD_CORE)
@@ -88,17 +88,24 @@ async def joins_through_the_system(tools: Tools, plane: str, number: int) -> lis
         times.clear()
         numbers = iter(range(number))
 
+        refused = 0
+
         async def caller() -> None:
+            nonlocal refused
             for _ in numbers:
-                await visit()
+                try:
+                    await visit()
+                except RuntimeError:  # a busy machine answers 503 with Retry-After; a client would try again
+                    refused += 1
 
         began = time.monotonic()
         await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
         elapsed = time.monotonic() - began
         await load.close()
         await client.close()
+    note = f"{refused} of {number} refused" if refused else ""
     return [
-        Measure("plane: joins to the first packet, through the whole system", number / elapsed, "1/s"),
+        Measure("plane: joins to the first packet, through the whole system", len(times) / elapsed, "1/s", None, note),
         Measure("plane: a join of them through the whole system, p50", percentile(times, 0.5), "ms"),
     ]
 

@@ -93,7 +93,7 @@ impl World {
         ));
         let (mut reader, mut tokens, mut input) = (Reader::default(), Vec::new(), Vec::new());
         loop {
-            let until = self.due();
+            let mut until = self.due();
             tokens.clear();
             self.poll.wait(until.saturating_sub(now()).min(SECOND), &mut tokens);
             for &token in &tokens {
@@ -106,6 +106,9 @@ impl World {
                     }
                 } else {
                     self.read(token as usize, &mut reader);
+                    if now() >= until {
+                        until = self.due();
+                    }
                 }
             }
         }
