@@ -4,8 +4,10 @@ mod peer;
 mod world;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering::Relaxed};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 use packet_plane::ice::Credentials;
 use packet_plane::order::{Order, Secret};
@@ -16,13 +18,16 @@ use world::{GCM, MS, Peer, SECOND, World, consumer, packet, tuple, video};
 struct Counted;
 
 static HELD: AtomicIsize = AtomicIsize::new(0);
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
 
 // SAFETY: all calls go to the system's allocator as they come.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size() as isize, Relaxed);
-        ALLOCATIONS.fetch_add(1, Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -51,12 +56,6 @@ fn held() -> isize {
 fn resident() -> isize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     4096 * text.split(' ').nth(1).unwrap().parse::<isize>().unwrap()
-}
-
-/// Nanoseconds that this thread ran.
-fn ran() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    text.split(' ').next().unwrap().parse().unwrap()
 }
 
 /// Open a transport that was checked and has keys, as `Peer::new` without a peer.
@@ -100,10 +99,15 @@ fn transports_and_consumers_at_rest_are_small_and_cost_next_to_nothing() {
     (0..COUNT).for_each(|number| open(&mut world, number));
     let (transport, transport_resident) = (each(before, held()), each(resident_before, resident()));
 
-    world.after(2 * SECOND);
-    let (began, seconds) = (ran(), 20);
-    world.after(seconds * SECOND);
-    let idle = (ran() - began) / seconds;
+    let mut seconds: Vec<u128> = (0..25)
+        .map(|_| {
+            let began = Instant::now();
+            world.after(SECOND);
+            began.elapsed().as_nanos()
+        })
+        .collect();
+    seconds.sort_unstable();
+    let idle = seconds[seconds.len() / 2];
     println!("{COUNT} idle transports: {} µs a second", idle / 1000);
     world.sent();
 
@@ -134,7 +138,7 @@ fn transports_and_consumers_at_rest_are_small_and_cost_next_to_nothing() {
     println!("a consumer: {consumer} bytes, resident {consumer_resident}; after use {used}, resident {used_resident}");
     assert!(transport < 8 << 10 && transport_resident < 16 << 10, "{transport} {transport_resident}");
     assert!(used < 4 << 10 && used_resident < 10 << 10, "{used} {used_resident}");
-    assert!(idle < 5_000_000 * 4, "{idle} ns a second: 0.5 % of a core is 5 ms; machines under test are busy");
+    assert!(idle < 5_000_000, "{idle} ns a second: more than 0.5 % of a core");
 }
 
 #[test]
@@ -168,6 +172,30 @@ fn a_fast_stream_holds_a_thousand_packets_and_a_silent_one_nothing() {
 }
 
 #[test]
+fn who_comes_and_goes_leaves_nothing() {
+    let _alone = alone();
+    let mut world = World::new();
+    let mut visit = |number: usize| {
+        let name = format!("9f3c1e52-7a4b-4a63-8d2e-{number:012}");
+        open(&mut world, number);
+        world.order(Order::AddProducer(Box::new(video(&name, &name))));
+        world.order(Order::AddConsumer(Box::new(consumer(&name, &name, 5000))));
+        world.after(20 * MS);
+        world.order(Order::RemoveConsumer { consumer: format!("{name} of {name}").into() });
+        world.order(Order::RemoveProducer { producer: name.as_str().into() });
+        world.order(Order::CloseTransport { transport: name.as_str().into() });
+        world.sent();
+        world.events.clear();
+    };
+    (0..100).for_each(&mut visit);
+    let (before, resident_before) = (held(), resident());
+    (100..2100).for_each(&mut visit);
+    let (more, resident_more) = (held() - before, resident() - resident_before);
+    println!("2,000 visits later: {more} bytes more, resident {resident_more}");
+    assert!(more < 4096 && resident_more < 1 << 20, "{more} {resident_more}");
+}
+
+#[test]
 fn who_proves_nothing_has_nothing_allocated_for_him() {
     let _alone = alone();
     let mut world = World::new();
@@ -185,9 +213,9 @@ fn who_proves_nothing_has_nothing_allocated_for_him() {
             let (mut data, mut most) = (input.clone(), 0);
             for _ in 0..10 {
                 data.copy_from_slice(input);
-                let before = ALLOCATIONS.load(Relaxed);
+                let before = ALLOCATIONS.get();
                 world.step(|core, now, out| core.datagram(&mut data, from, now, out));
-                most = most.max(ALLOCATIONS.load(Relaxed) - before);
+                most = most.max(ALLOCATIONS.get() - before);
             }
             assert_eq!(most, 0, "{:?} from {from:?}", &input[..input.len().min(20)]);
         }

@@ -68,7 +68,7 @@ fn a_senders_round_trip_is_measured_and_nobody_elses_answer_counts() {
     let told = pair.publisher.told(&mut pair.world);
     let reference = told.iter().rfind(|each| each.starts_with("ReceiverReference")).expect("a time to answer to");
     let ntp: u64 = reference.rsplit(' ').nth(1).unwrap().parse().unwrap();
-    let named = ntp as u128 * 1_000_000 >> 32;
+    let named = (u128::from(ntp) * 1_000_000) >> 32;
     pair.world.until(named as Micros + 180 * MS);
     for (ssrc, expected) in [(77, 0), (rtcp::OWN_SSRC, 80)] {
         let mut answer = Vec::new();
@@ -133,7 +133,7 @@ fn estimates(pair: &mut Pair, from: u64, count: u64, slower: Micros) -> Vec<Stri
     for each in from..from + count {
         let sent = each * 10 * MS;
         let stamp = ((sent << 18) / SECOND) as u32 & 0xFF_FFFF;
-        let payload = [&KEY_FRAME[..], &[0; 1100]].concat();
+        let payload = [KEY_FRAME, &[0; 1100]].concat();
         let packet = extended(1111, 96, each, 0, true, &payload, &[(5, &stamp.to_be_bytes()[1..])]);
         pair.world.datagram(&pair.publisher.rtp(&packet, each), pair.publisher.tuple);
         pair.world.after(10 * MS + slower);
