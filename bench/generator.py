@@ -38,6 +38,11 @@ class Generator:
         made.fingerprint = str((await made.event("ready"))["fingerprint"])
         return made
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def order(self, line: str) -> None:
         """Give an order; see `src/world.rs`."""
         assert self._process.stdin is not None

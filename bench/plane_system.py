@@ -1,6 +1,7 @@
 """One row through the whole system: how fast joins come from a client's HTTP to its first packet, everything durable and on this machine."""
 
 import asyncio
+import itertools
 import time
 from itertools import count
 from typing import cast
@@ -11,7 +12,7 @@ from bench.client import Client, JsonObject
 from bench.generator import Generator
 from bench.measure import Measure, percentile
 from bench.system import KEY, SECRET, measured_system
-from bench.tools import Tools
+from bench.tools import Tools, prefer
 
 MEETING = "plane"
 AT_ONCE = 6
@@ -64,6 +65,8 @@ async def joins_through_the_system(tools: Tools, plane: str, number: int) -> lis
     """Join, make and connect a receive transport, consume, get the first packet: with six callers at once."""
     fresh, times = count(), list[float]()
     async with measured_system({"DOORDARSHAN_PLANE": plane}) as system:
+        for pid in itertools.chain(*system.pids().values()):
+            prefer(pid)
         client, load = Client(system.url, KEY, SECRET), await Generator.start(tools.load, LOAD_CORE)
         await client.create(MEETING, number + 2, 1)
         speaker = Visitor(client, load, "speaker")
