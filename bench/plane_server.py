@@ -18,7 +18,6 @@ import uvloop
 from bench.client import JsonObject
 from contracts.ids import ConsumerId, ProducerId, RouterId, TransportId, WorkerId
 from contracts.rtp import DtlsFingerprint, DtlsParameters, Kind, RtpCapabilities, RtpParameters
-from sfu.consumer import Consumer
 from sfu.router import Router
 from sfu.transport import WebRtcTransport
 from sfu.worker import PlaneName, Worker, WorkerSettings
@@ -33,7 +32,6 @@ class Server:
         self._workers = workers
         self._routers: dict[str, Router] = {}
         self._transports: dict[str, WebRtcTransport] = {}
-        self._consumers: dict[str, Consumer] = {}
         self._orders: dict[str, Callable[[JsonObject], JsonObject]] = {
             "open": self._open,
             "produce": self._produce,
@@ -84,7 +82,6 @@ class Server:
         capabilities = RtpCapabilities.model_validate(transport.router.rtp_capabilities)
         name, producer = ConsumerId(str(order["consumer"])), ProducerId(str(order["producer"]))
         consumer = transport.consume(name, producer, capabilities, paused=False)
-        self._consumers[name] = consumer
         return consumer.rtp_parameters.as_json()
 
     def _close(self, order: JsonObject) -> JsonObject:
