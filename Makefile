@@ -49,7 +49,7 @@ check:
 format:
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
-	@if command -v cargo >/dev/null; then cd sfu/native && cargo fmt; fi
+	@if command -v cargo >/dev/null; then (cd sfu/native && cargo fmt) && cd bench/load && cargo fmt; fi
 
 # Record each flow anew, after the contract was changed on purpose: make test replays what lies in tests/recordings.
 recordings:
@@ -59,9 +59,10 @@ recordings:
 docs:
 	$(BIN)/python -m services.describe
 
+# PART=plane (or disk, bus, flows, joins, events), ROWS=video100,memory of the plane's, QUICK=1.
 bench:
 	@$(PYTHON3) scripts/install.py up
-	@exec $(BIN)/python -m bench
+	@exec $(BIN)/python -m bench $(PART) $(if $(ROWS),--rows $(ROWS)) $(if $(QUICK),--quick)
 
 clean: down
 	rm -rf .run web/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

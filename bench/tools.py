@@ -24,7 +24,7 @@ def build() -> Tools:
     cargo = shutil.which("cargo")
     if cargo is None:
         raise RuntimeError("the plane's benchmark needs cargo (rustup.rs): its load generator is native")
-    target = Path(os.environ.get("CARGO_TARGET_DIR", CRATE / "target"))
+    target = Path(os.environ.get("CARGO_TARGET_DIR", CRATE.parents[1] / "sfu" / "native" / "target"))
     manifest = str(CRATE / "Cargo.toml")
     subprocess.run(
         [cargo, "build", "--release", "--locked", "--quiet", "--manifest-path", manifest, "--target-dir", str(target)],
