@@ -74,9 +74,17 @@ def _looked_at(task: asyncio.Future[object]) -> None:
 
 
 async def _the_rest() -> list[asyncio.Task[object]]:
-    """End all other tasks; return those that go on all the same."""
-    rest = asyncio.all_tasks() - {asyncio.current_task()}
-    await cancelled(rest)
-    if left := [one for one in rest if not one.done()]:
+    """End all other tasks, those too that others begin as they end; return what goes on all the same."""
+    for _ in range(_TIMES):
+        if not (rest := _others()):
+            return []
+        for task in rest:
+            task.cancel()
+        await asyncio.wait(rest, timeout=_A_MOMENT)
+    if left := list(_others()):
         log.error("does not end", what=[one.get_name() for one in left])
     return left
+
+
+def _others() -> set[asyncio.Task[object]]:
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
