@@ -2,7 +2,7 @@
 
 The reference plane is the oracle. Media is compared exactly, retransmissions included: both seal with the same keys, so equal bytes are equal
 fields. RTCP's reports are not compared, as each plane spreads them over the second as it likes, nor when silence is noticed; what a sender is
-asked for again (NACK) and what control is told must be the same.
+asked for again (NACK), what control is told and what is counted must be the same.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from sfu.plane import native, seat
 from sfu.plane.reference import inbound, nack, outbound
 from sfu.plane.reference.core import Core
 from sfu.plane.reference.history import History
+from sfu.plane.reference.inbound import Inbound
 from sfu.plane.reference.nack import NackGenerator
 from sfu.plane.reference.outbound import Outbound
 from tests.pure.plane_scenarios import Address, Scenario, Step, session
@@ -26,6 +27,11 @@ pytestmark = pytest.mark.skipif(bool(native.missing()), reason=f"no native plane
 
 SEEDS, DATAGRAMS, AT_ONCE = 200, 2000, 20
 FRAME_WAIT = 4000
+COUNTED = {
+    "packet_count", "byte_count", "packets_discarded", "packets_retransmitted", "packets_repaired", "nack_count",
+    "nack_packet_count", "bytes_received", "rtp_bytes_received", "rtp_bytes_sent", "rtx_bytes_received", "rtx_bytes_sent",
+}  # fmt: skip
+OF_PRODUCERS = {"packets_discarded", "packets_repaired"}
 Sent = list[tuple[bytes, Address]]
 
 
@@ -63,6 +69,23 @@ class Planes:
             self.sent[1][:] = self._native.sent()
             self.told[1].extend(native.event_of(each) for each in self._native.drain())
             yield step
+
+    def counted(self) -> Iterator[tuple[str, str, object, object]]:
+        """Yield what both count: of which stream or transport, under which name, and the two counts."""
+        reference, counters = self._reference, native.counters
+        pairs: list[tuple[str, Any, Any]] = []
+        for producer, stream in reference.producers.items():
+            pairs.append(
+                (producer, stream.snapshot(), counters(seat.StreamStats, self._native.producer_stats(producer)))
+            )
+        for consumer, sent in reference.consumers.items():
+            pairs.append((consumer, sent.stats, counters(seat.StreamStats, self._native.consumer_stats(consumer))))
+        for name, transport in reference.transports.items():
+            pairs.append((name, transport.stats, counters(seat.TransportStats, self._native.transport_stats(name))))
+        for whose, one, other in pairs:
+            for each in COUNTED & set(one.__slots__):
+                if "consumer" not in whose or each not in OF_PRODUCERS:
+                    yield whose, each, getattr(one, each), getattr(other, each)
 
 
 def is_rtcp(datagram: bytes) -> bool:
@@ -123,7 +146,12 @@ def first_difference(seed: int, datagrams: int = DATAGRAMS) -> str:
             return f"{where}, {described(step)}: the publisher is asked for {asked[1]}, not {asked[0]}"
     told = [in_short(each) for each in planes.told]
     at = next((at for at, (one, other) in enumerate(zip(*told, strict=False)) if one != other), min(map(len, told)))
-    return "" if told[0] == told[1] else f"seed {seed}: told {told[1][at : at + 3]}, not {told[0][at : at + 3]}"
+    if told[0] != told[1]:
+        return f"seed {seed}: told {told[1][at : at + 3]}, not {told[0][at : at + 3]}"
+    different = [
+        f"{name}'s {each} is {ours}, not {theirs}" for name, each, theirs, ours in planes.counted() if theirs != ours
+    ]
+    return f"seed {seed}: {', '.join(different)}" if different else ""
 
 
 def described(step: Step) -> str:
@@ -264,6 +292,7 @@ DEFECTS: dict[str, Defect] = {
     "the marker is lost": written_with(marker=False),
     "the CSRCs are lost": written_with(csrcs=b""),
     "forwarding begins without a key frame": constant(inbound, "recognizable", lambda _mime_type: False),
+    "what was repaired is not counted": after(Inbound, "_unwrap", lambda stream: setattr(stream.stats, "packets_repaired", 0)),
     "packets are asked for too late": constant(nack, "DELAY", 0.020),
     "what was asked for in vain is asked for on and on": constant(nack, "TRIES", 11),
 }  # fmt: skip
