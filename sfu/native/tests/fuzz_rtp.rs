@@ -11,10 +11,7 @@ use std::collections::BTreeSet;
 
 fn corpus(kind: &str) -> Vec<Vec<u8>> {
     let directory = format!("{}/tests/corpora/{kind}", env!("CARGO_MANIFEST_DIR"));
-    let mut paths: Vec<_> = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let mut seeds: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
     seeds.extend(golden::cases("fuzzer_crash_inputs.json").iter().map(golden::packet));
@@ -65,32 +62,17 @@ fn rtp_holds(packet: &[u8]) {
     let Ok(header) = rtp::parse(packet) else { return };
     assert_eq!(length, Ok(header.payload_at));
     assert!(header.payload_at + header.padding <= packet.len());
-    assert_eq!(
-        header.payload(packet).len(),
-        packet.len() - header.payload_at - header.padding
-    );
+    assert_eq!(header.payload(packet).len(), packet.len() - header.payload_at - header.padding);
     let header_end = packet.as_ptr_range().start.wrapping_add(header.payload_at);
-    assert!(
-        header
-            .extensions
-            .iter(packet)
-            .all(|(_, value)| value.as_ptr_range().end <= header_end)
-    );
+    assert!(header.extensions.iter(packet).all(|(_, value)| value.as_ptr_range().end <= header_end));
     for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
         codec.begins_key_frame(header.payload(packet));
     }
 
     let written = rewrite(&header, packet);
     let again = rtp::parse(&written).unwrap();
-    let said = |header: &rtp::Header| {
-        (
-            header.marker,
-            header.payload_type,
-            header.sequence,
-            header.timestamp,
-            header.ssrc,
-        )
-    };
+    let said =
+        |header: &rtp::Header| (header.marker, header.payload_type, header.sequence, header.timestamp, header.ssrc);
     assert_eq!(said(&again), said(&header));
     assert_eq!(again.csrc_bytes(&written), header.csrc_bytes(packet));
     assert!(again.extensions.iter(&written).eq(header.extensions.iter(packet)));
@@ -120,13 +102,7 @@ fn rtcp_holds(compound: &[u8]) {
     rtcp::parse(compound, &mut |packet| {
         let mut out = Vec::new();
         match packet.clone() {
-            rtcp::Packet::SenderReport {
-                ssrc,
-                ntp,
-                timestamp,
-                packets,
-                octets,
-            } => {
+            rtcp::Packet::SenderReport { ssrc, ntp, timestamp, packets, octets } => {
                 rtcp::write_sender_report(&mut out, ssrc, ntp, timestamp, packets, octets, "name");
             }
             rtcp::Packet::Report(report) => rtcp::write_receiver_reports(&mut out, &[report]),
@@ -134,11 +110,7 @@ fn rtcp_holds(compound: &[u8]) {
                 assert!(nack.iter().count() <= rtcp::MAX_NACKED);
                 rtcp::write_nack(&mut out, nack.ssrc, nack.iter());
             }
-            rtcp::Packet::KeyFrameRequest {
-                ssrc,
-                full: true,
-                number,
-            } => rtcp::write_fir(&mut out, ssrc, number),
+            rtcp::Packet::KeyFrameRequest { ssrc, full: true, number } => rtcp::write_fir(&mut out, ssrc, number),
             rtcp::Packet::KeyFrameRequest { ssrc, .. } => rtcp::write_pli(&mut out, ssrc),
             rtcp::Packet::Goodbye { ssrcs } => return assert!(4 * ssrcs.count() <= compound.len()),
             rtcp::Packet::TransportCc(body) => {
@@ -186,10 +158,7 @@ fn feedback_holds(body: &[u8]) {
     let ticks = arrivals.iter().map(|arrival| arrival.map(|at| at as u64));
     twcc::write_feedback(&mut out, feedback.base, ticks, feedback.count);
     let again = twcc::parse_feedback(&out).unwrap();
-    assert_eq!(
-        (again.base, again.statuses, again.count),
-        (feedback.base, feedback.statuses, feedback.count)
-    );
+    assert_eq!((again.base, again.statuses, again.count), (feedback.base, feedback.statuses, feedback.count));
     assert_eq!(self::arrivals(&again), arrivals);
 }
 
@@ -218,9 +187,7 @@ fn rtcp_of_the_corpora_and_around_it() {
 #[test]
 fn rtp_of_any_bytes() {
     let seeds = corpus("rtp");
-    bolero::check!()
-        .with_iterations(20_000)
-        .for_each(|random: &[u8]| rtp_holds(&mutated(random, &seeds)));
+    bolero::check!().with_iterations(20_000).for_each(|random: &[u8]| rtp_holds(&mutated(random, &seeds)));
 }
 
 #[test]

@@ -13,10 +13,7 @@ const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
 const MIXED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 fn iterations() -> u32 {
-    std::env::var("FUZZ_ITERATIONS")
-        .ok()
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(20_000)
+    std::env::var("FUZZ_ITERATIONS").ok().and_then(|value| value.parse().ok()).unwrap_or(20_000)
 }
 
 /// Random numbers that are the same for the same seed (SplitMix64).
@@ -47,16 +44,11 @@ impl Random {
                 0 => data.truncate(at),
                 1 => drop(data.splice(at..at, self.bytes(24))),
                 2 => drop(data.splice(at.., corpus[self.below(corpus.len())].iter().skip(at).copied())),
-                3 => drop(data.splice(
-                    at..data.len().min(at + 2),
-                    [[0, 0], [0xFF, 0xFF], [0, 6], [0, 8]][self.below(4)],
-                )),
+                3 => {
+                    drop(data.splice(at..data.len().min(at + 2), [[0, 0], [0xFF, 0xFF], [0, 6], [0, 8]][self.below(4)]))
+                }
                 4 => drop(data.drain(at..data.len().min(at + 4))),
-                _ => data
-                    .iter_mut()
-                    .skip(at)
-                    .take(1)
-                    .for_each(|byte| *byte ^= 1 << self.below(8)),
+                _ => data.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << self.below(8)),
             }
         }
         data
@@ -94,10 +86,7 @@ fn is_read_safely(datagram: &[u8]) -> bool {
         fragment: String::from_utf8(check.fragment.to_vec()).expect("a username is UTF-8"),
         password: PASSWORD.into(),
     });
-    let from = Tuple {
-        local: 0,
-        remote: "[2001:db8::1]:5000".parse().unwrap(),
-    };
+    let from = Tuple { local: 0, remote: "[2001:db8::1]:5000".parse().unwrap() };
     let mut reply = Vec::new();
     assert_eq!(ice.check(&check, from, 0, &mut reply).is_some(), authentic);
     assert_eq!(reply.is_empty(), !authentic);
@@ -120,32 +109,23 @@ fn is_read_safely(datagram: &[u8]) -> bool {
 fn no_datagram_makes_stun_panic_and_what_is_authentic_is_answered_well() {
     let corpus = corpora::stun();
     assert!(corpus.iter().any(|datagram| is_read_safely(datagram)));
-    corpus
-        .iter()
-        .for_each(|datagram| assert!(!is_read_safely(&datagram[..datagram.len() / 2])));
+    corpus.iter().for_each(|datagram| assert!(!is_read_safely(&datagram[..datagram.len() / 2])));
     let (tried, authentic) = (AtomicU32::new(0), AtomicU32::new(0));
-    bolero::check!()
-        .exhaustive()
-        .with_generator(0..iterations())
-        .for_each(|number| {
-            let mut random = Random(u64::from(*number));
-            let datagram = match random.below(4) {
-                0 => random.bytes(200),
-                1 => random.mutated(&corpus),
-                _ => {
-                    let data = random.mutated(&corpus);
-                    random.request(&data)
-                }
-            };
-            tried.fetch_add(1, Relaxed);
-            authentic.fetch_add(u32::from(is_read_safely(&datagram)), Relaxed);
-        });
+    bolero::check!().exhaustive().with_generator(0..iterations()).for_each(|number| {
+        let mut random = Random(u64::from(*number));
+        let datagram = match random.below(4) {
+            0 => random.bytes(200),
+            1 => random.mutated(&corpus),
+            _ => {
+                let data = random.mutated(&corpus);
+                random.request(&data)
+            }
+        };
+        tried.fetch_add(1, Relaxed);
+        authentic.fetch_add(u32::from(is_read_safely(&datagram)), Relaxed);
+    });
     assert_eq!(tried.load(Relaxed), iterations());
-    assert!(
-        authentic.load(Relaxed) > iterations() / 20,
-        "only {} were authentic",
-        authentic.load(Relaxed)
-    );
+    assert!(authentic.load(Relaxed) > iterations() / 20, "only {} were authentic", authentic.load(Relaxed));
 }
 
 /// What a stream yields that comes in these pieces; the sizes repeat.
@@ -172,22 +152,19 @@ fn deframed(stream: &[u8], sizes: &[usize]) -> (Vec<Vec<u8>>, Option<FramingErro
 fn no_stream_makes_the_deframer_panic_and_its_pieces_do_not_matter() {
     let corpus = corpora::stun();
     let tried = AtomicU32::new(0);
-    bolero::check!()
-        .exhaustive()
-        .with_generator(0..iterations())
-        .for_each(|number| {
-            let mut random = Random(u64::from(*number));
-            let mut stream = Vec::new();
-            let mut sent: Vec<Vec<u8>> = (0..random.below(5)).map(|_| random.mutated(&corpus)).collect();
-            sent.iter().for_each(|datagram| frame(&mut stream, datagram));
-            sent.retain(|datagram| !datagram.is_empty());
-            let sizes: Vec<usize> = (0..4).map(|_| 1 + random.below(300)).collect();
-            assert!(sent.iter().all(|datagram| datagram.len() <= MAX_FRAME));
-            assert_eq!(deframed(&stream, &sizes), (sent, None));
-            stream = random.mutated(&[stream, random_stream(*number)]);
-            assert_eq!(deframed(&stream, &sizes), deframed(&stream, &[usize::MAX]));
-            tried.fetch_add(1, Relaxed);
-        });
+    bolero::check!().exhaustive().with_generator(0..iterations()).for_each(|number| {
+        let mut random = Random(u64::from(*number));
+        let mut stream = Vec::new();
+        let mut sent: Vec<Vec<u8>> = (0..random.below(5)).map(|_| random.mutated(&corpus)).collect();
+        sent.iter().for_each(|datagram| frame(&mut stream, datagram));
+        sent.retain(|datagram| !datagram.is_empty());
+        let sizes: Vec<usize> = (0..4).map(|_| 1 + random.below(300)).collect();
+        assert!(sent.iter().all(|datagram| datagram.len() <= MAX_FRAME));
+        assert_eq!(deframed(&stream, &sizes), (sent, None));
+        stream = random.mutated(&[stream, random_stream(*number)]);
+        assert_eq!(deframed(&stream, &sizes), deframed(&stream, &[usize::MAX]));
+        tried.fetch_add(1, Relaxed);
+    });
     assert_eq!(tried.load(Relaxed), iterations());
 }
 

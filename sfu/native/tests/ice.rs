@@ -11,17 +11,11 @@ const NOMINATE: &[(u16, &[u8])] = &[(USE_CANDIDATE, b"")];
 const SECOND: Micros = 1_000_000;
 
 fn credentials(fragment: &str) -> Credentials {
-    Credentials {
-        fragment: fragment.into(),
-        password: format!("the password of {fragment}"),
-    }
+    Credentials { fragment: fragment.into(), password: format!("the password of {fragment}") }
 }
 
 fn tuple(port: u16) -> Tuple {
-    Tuple {
-        local: 0,
-        remote: ([192, 0, 2, 1], port).into(),
-    }
+    Tuple { local: 0, remote: ([192, 0, 2, 1], port).into() }
 }
 
 /// Check with the credentials of `fragment`; what came of it, and the answer.
@@ -46,29 +40,19 @@ fn an_authentic_check_is_answered_with_the_address_it_came_from() {
     let (checked, answer) = check(&mut ice, "a", &[(PRIORITY, &[1; 4])], 1000, SECOND).unwrap();
     assert_eq!(checked, Checked::default());
     assert_eq!(answer.address(), tuple(1000).remote);
-    assert_eq!(
-        (ice.selected, ice.nominated, ice.alive_at),
-        (Some(tuple(1000)), false, Some(SECOND))
-    );
+    assert_eq!((ice.selected, ice.nominated, ice.alive_at), (Some(tuple(1000)), false, Some(SECOND)));
 }
 
 #[test]
 fn a_check_that_is_not_authentic_gets_no_answer_and_counts_for_nothing() {
     let mut ice = IceLite::new(credentials("a"));
     let forged = peer::check("a:peer", "another password", NOMINATE);
-    for data in [
-        forged,
-        peer::check("b:peer", "the password of a", NOMINATE),
-        peer::check(":peer", "", NOMINATE),
-    ] {
+    for data in [forged, peer::check("b:peer", "the password of a", NOMINATE), peer::check(":peer", "", NOMINATE)] {
         let mut reply = Vec::new();
         assert_eq!(ice.check(&parse(&data).unwrap(), tuple(1000), 0, &mut reply), None);
         assert!(reply.is_empty());
     }
-    assert_eq!(
-        (ice.selected, ice.nominated, ice.alive_at, ice.tuples().count()),
-        (None, false, None, 0)
-    );
+    assert_eq!((ice.selected, ice.nominated, ice.alive_at, ice.tuples().count()), (None, false, None, 0));
 }
 
 #[test]
@@ -118,14 +102,9 @@ fn a_selected_tuple_that_sends_media_stays_selected_without_checks() {
 fn eight_tuples_are_kept_and_the_selected_one_always() {
     let mut ice = IceLite::new(credentials("a"));
     check(&mut ice, "a", NOMINATE, 1000, 0);
-    let dropped: Vec<_> = (0..12)
-        .map(|port| check(&mut ice, "a", &[], 3000 + port, 0).unwrap().0.dropped)
-        .collect();
+    let dropped: Vec<_> = (0..12).map(|port| check(&mut ice, "a", &[], 3000 + port, 0).unwrap().0.dropped).collect();
     assert_eq!(dropped[..7], [None; 7]);
-    assert_eq!(
-        dropped[7..],
-        [3000, 3001, 3002, 3003, 3004].map(|port| Some(tuple(port)))
-    );
+    assert_eq!(dropped[7..], [3000, 3001, 3002, 3003, 3004].map(|port| Some(tuple(port))));
     assert_eq!((ice.tuples().count(), ice.selected), (MAX_TUPLES, Some(tuple(1000))));
     assert!(ice.knows(tuple(1000)) && ice.knows(tuple(3011)) && !ice.knows(tuple(3000)));
 }
@@ -145,20 +124,8 @@ fn old_credentials_hold_until_the_new_ones_are_used() {
 #[test]
 fn credentials_in_use_hold_over_restarts_that_were_never_used() {
     let mut ice = IceLite::new(credentials("a"));
-    let ended: Vec<_> = (0..6)
-        .map(|number| ice.restart(credentials(&format!("r{number}"))))
-        .collect();
-    assert_eq!(
-        ended,
-        [
-            None,
-            None,
-            None,
-            Some("r0".into()),
-            Some("r1".into()),
-            Some("r2".into())
-        ]
-    );
+    let ended: Vec<_> = (0..6).map(|number| ice.restart(credentials(&format!("r{number}")))).collect();
+    assert_eq!(ended, [None, None, None, Some("r0".into()), Some("r1".into()), Some("r2".into())]);
     assert_eq!(ice.fragments().count(), MAX_CREDENTIALS);
     assert!(check(&mut ice, "a", &[], 1000, 0).is_some());
     assert!(check(&mut ice, "r0", &[], 1000, 0).is_none());

@@ -28,19 +28,9 @@ impl Bench {
         let addresses = ["127.0.0.1:0", "[::1]:0"].map(|text| text.parse().unwrap());
         let (poll, counters) = (Poll::new().unwrap(), Arc::<NetworkCounters>::default());
         let listeners = bind(&addresses, true).unwrap().1;
-        let addresses = listeners
-            .iter()
-            .map(|listener| listener.local_addr().unwrap())
-            .collect();
+        let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         let listener = Listener::new(listeners, &poll, counters.clone()).unwrap();
-        Bench {
-            listener,
-            poll,
-            addresses,
-            counters,
-            got: Vec::new(),
-            now: 1_000_000,
-        }
+        Bench { listener, poll, addresses, counters, got: Vec::new(), now: 1_000_000 }
     }
 
     fn connect(&self, local: usize) -> TcpStream {
@@ -108,10 +98,7 @@ fn datagrams_come_whole_however_the_stream_brings_them() {
     bench.until(|bench| bench.got.len() == 6);
     let data = |index: usize| bench.got[index].0.clone();
     assert!((0..3).all(|index| data(index) == data(index + 3)));
-    assert_eq!(
-        (data(0), data(1).len(), data(2)),
-        (b"first".to_vec(), 1200, b"third".to_vec())
-    );
+    assert_eq!((data(0), data(1).len(), data(2)), (b"first".to_vec(), 1200, b"third".to_vec()));
     assert_eq!(bench.got[0].1.remote, one.local_addr().unwrap());
     assert_eq!(bench.got[3].1.remote, six.local_addr().unwrap());
     assert!(bench.got.iter().all(|(_, from)| from.local >= FIRST));
@@ -157,11 +144,7 @@ fn a_stranger_is_closed_after_his_time_and_a_peer_is_not() {
     bench.round(1_000_000, false);
     assert_eq!((bench.counters.connections.get(), bench.counters.evicted.get()), (0, 1));
     assert!(closed(&mut stream));
-    assert_eq!(
-        bench.listener.next_round(),
-        Micros::MAX,
-        "nothing is open, so nothing is due"
-    );
+    assert_eq!(bench.listener.next_round(), Micros::MAX, "nothing is open, so nothing is due");
 }
 
 #[test]
@@ -169,18 +152,8 @@ fn one_address_has_its_share_of_connections_and_leaves_others_theirs() {
     let mut bench = Bench::new();
     let mut flood: Vec<_> = (0..MOST_OF_ONE + 10).map(|_| bench.connect(0)).collect();
     bench.accepted(flood.len() as u64);
-    assert_eq!(
-        (bench.counters.connections.get(), bench.counters.rejected.get()),
-        (MOST_OF_ONE as u64, 10)
-    );
-    assert_eq!(
-        flood
-            .split_off(MOST_OF_ONE)
-            .iter_mut()
-            .filter_map(|stream| closed(stream).then_some(()))
-            .count(),
-        10
-    );
+    assert_eq!((bench.counters.connections.get(), bench.counters.rejected.get()), (MOST_OF_ONE as u64, 10));
+    assert_eq!(flood.split_off(MOST_OF_ONE).iter_mut().filter_map(|stream| closed(stream).then_some(())).count(), 10);
     let _other = bench.connect(1);
     bench.until(|bench| bench.counters.connections.get() == MOST_OF_ONE as u64 + 1);
     flood.pop();

@@ -37,11 +37,7 @@ fn of_captured_h264_only_the_sps_begins_a_key_frame() {
         if file.starts_with("H264") {
             let data = packet(&case);
             let header = rtp::parse(&data).unwrap();
-            assert_eq!(
-                Codec::H264.begins_key_frame(header.payload(&data)),
-                file.ends_with("I0-7.bin"),
-                "{file}"
-            );
+            assert_eq!(Codec::H264.begins_key_frame(header.payload(&data)), file.ends_with("I0-7.bin"), "{file}");
         }
     }
 }
@@ -49,10 +45,7 @@ fn of_captured_h264_only_the_sps_begins_a_key_frame() {
 #[test]
 fn codecs_are_known_by_their_mime_type_in_any_case() {
     assert_eq!(Codec::from_mime("VIDEO/h264"), Codec::H264);
-    assert_eq!(
-        ["video/VP8", "video/VP9", "video/AV1"].map(Codec::from_mime),
-        [Codec::Vp8, Codec::Vp9, Codec::Av1]
-    );
+    assert_eq!(["video/VP8", "video/VP9", "video/AV1"].map(Codec::from_mime), [Codec::Vp8, Codec::Vp9, Codec::Av1]);
     assert_eq!(Codec::from_mime("audio/opus"), Codec::Other);
     assert!(Codec::Av1.recognizable() && !Codec::Other.recognizable());
     assert!(!Codec::Other.begins_key_frame(&[0x10, 0]));
@@ -83,18 +76,7 @@ fn h264_begins_at_an_sps_alone_together_or_in_pieces() {
     for hex in ["67", "780001670001", "7800026801000167", "7c87", "1c87"] {
         assert!(Codec::H264.begins_key_frame(&bytes(hex)), "{hex}");
     }
-    for hex in [
-        "",
-        "65",
-        "78",
-        "7800",
-        "780001",
-        "78000168",
-        "78ffff6867",
-        "7c07",
-        "7c85",
-        "7c",
-    ] {
+    for hex in ["", "65", "78", "7800", "780001", "78000168", "78ffff6867", "7c07", "7c85", "7c"] {
         assert!(!Codec::H264.begins_key_frame(&bytes(hex)), "{hex}");
     }
 }

@@ -15,16 +15,7 @@ fn rewritten(header: &Header, packet: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let (extensions, csrcs) = (header.extensions.iter(packet), header.csrc_bytes(packet));
     let (marker, payload_type) = (header.marker, header.payload_type);
-    write_header(
-        &mut out,
-        marker,
-        payload_type,
-        header.sequence,
-        header.timestamp,
-        header.ssrc,
-        csrcs,
-        extensions,
-    );
+    write_header(&mut out, marker, payload_type, header.sequence, header.timestamp, header.ssrc, csrcs, extensions);
     out.extend_from_slice(header.payload(packet));
     out
 }
@@ -104,14 +95,8 @@ fn a_two_byte_block_of_small_values_is_written_in_the_one_byte_form() {
     let header = parse(&data).unwrap();
     // An empty value exists in the two-byte form only: without it the rest fits the shorter one.
     assert_eq!(header.extensions.get(1, &data), Some(&[][..]));
-    assert_eq!(
-        rewritten(&header, &data),
-        bytes("9001000800000004000000051000000301000201ff0304ffffffff0011111111")
-    );
-    assert_eq!(
-        written(&[(2, &[0xFF]), (3, &[0xFF; 4])])[12..],
-        bytes("bede000220ff33ffffffff00")
-    );
+    assert_eq!(rewritten(&header, &data), bytes("9001000800000004000000051000000301000201ff0304ffffffff0011111111"));
+    assert_eq!(written(&[(2, &[0xFF]), (3, &[0xFF; 4])])[12..], bytes("bede000220ff33ffffffff00"));
 }
 
 #[test]
@@ -126,16 +111,7 @@ fn the_form_follows_from_the_elements() {
 #[test]
 fn values_and_sources_that_no_header_holds_are_cut() {
     let mut out = vec![9];
-    write_header(
-        &mut out,
-        false,
-        0xFF,
-        0,
-        0,
-        0,
-        &[1; 70],
-        [(1, &[5; 300][..])].into_iter(),
-    );
+    write_header(&mut out, false, 0xFF, 0, 0, 0, &[1; 70], [(1, &[5; 300][..])].into_iter());
     assert_eq!(out.remove(0), 9);
     let header = parse(&out).unwrap();
     assert_eq!((header.payload_type, header.marker, header.csrcs), (127, false, 15));
@@ -156,33 +132,16 @@ fn padding_that_contradicts_the_length_is_an_error() {
     assert_eq!(parse(&bytes("a001000800000004000000051100")), Err(RtpError::Padding));
     assert_eq!(parse(&bytes("a001000800000004000000051103")), Err(RtpError::Padding));
     assert_eq!(parse(&bytes("a00100080000000400000005")), Err(RtpError::Padding));
-    assert!(
-        parse(&bytes("a001000800000004000000051102"))
-            .unwrap()
-            .payload(&[0; 14])
-            .is_empty()
-    );
+    assert!(parse(&bytes("a001000800000004000000051102")).unwrap().payload(&[0; 14]).is_empty());
 }
 
 #[test]
 fn a_header_that_goes_beyond_the_end_is_an_error() {
-    for hex in [
-        "",
-        "80",
-        "8001000800000004000000",
-        "810100080000000400000005",
-        "900100080000000400000005bede00",
-    ] {
+    for hex in ["", "80", "8001000800000004000000", "810100080000000400000005", "900100080000000400000005bede00"] {
         assert_eq!(parse(&bytes(hex)), Err(RtpError::Short), "{hex}");
     }
-    assert_eq!(
-        header_length(&bytes("900100080000000400000005bede000110ff00")),
-        Err(RtpError::Short)
-    );
-    assert_eq!(
-        header_length(&bytes("900100080000000400000005bede000110ff0000aa")),
-        Ok(20)
-    );
+    assert_eq!(header_length(&bytes("900100080000000400000005bede000110ff00")), Err(RtpError::Short));
+    assert_eq!(header_length(&bytes("900100080000000400000005bede000110ff0000aa")), Ok(20));
     assert_eq!(parse(&bytes("400100080000000400000005")), Err(RtpError::Version));
     assert_eq!(parse(&vec![0x80; 65536]), Err(RtpError::Long));
 }
@@ -192,11 +151,7 @@ fn elements_end_at_the_first_that_does_not_fit() {
     let read = |hex: &str| {
         let data = bytes(hex);
         let header = parse(&data).unwrap();
-        header
-            .extensions
-            .iter(&data)
-            .map(|(id, value)| (id, value.to_vec()))
-            .collect::<Vec<_>>()
+        header.extensions.iter(&data).map(|(id, value)| (id, value.to_vec())).collect::<Vec<_>>()
     };
     assert_eq!(read("900100080000000400000005bede000110aa3fbb"), [(1, vec![0xAA])]);
     assert_eq!(read("900100080000000400000005bede000110aaf010"), [(1, vec![0xAA])]);

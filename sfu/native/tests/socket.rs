@@ -26,21 +26,13 @@ fn receiver(text: &str) -> (UdpSocket, SocketAddr) {
 
 fn received(socket: &UdpSocket, count: usize) -> Vec<Vec<u8>> {
     let mut buffer = [0; 65_536];
-    let datagram = |_| {
-        socket
-            .recv(&mut buffer)
-            .map(|length| buffer[..length].to_vec())
-            .unwrap()
-    };
+    let datagram = |_| socket.recv(&mut buffer).map(|length| buffer[..length].to_vec()).unwrap();
     (0..count).map(datagram).collect()
 }
 
 fn sockets(texts: &[&str]) -> (Sockets, Arc<NetworkCounters>) {
     let counters = Arc::<NetworkCounters>::default();
-    (
-        Sockets::new(bind(&at(texts), false).unwrap().0, counters.clone()),
-        counters,
-    )
+    (Sockets::new(bind(&at(texts), false).unwrap().0, counters.clone()), counters)
 }
 
 fn filled(length: usize, with: usize) -> Vec<u8> {
@@ -53,11 +45,7 @@ fn all_addresses_have_one_port_for_udp_and_tcp() {
     let port = sockets[0].local_addr().unwrap().port();
     assert_ne!(port, 0);
     assert!(sockets.iter().all(|socket| socket.local_addr().unwrap().port() == port));
-    assert!(
-        listeners
-            .iter()
-            .all(|listener| listener.local_addr().unwrap().port() == port)
-    );
+    assert!(listeners.iter().all(|listener| listener.local_addr().unwrap().port() == port));
     assert_eq!((sockets.len(), listeners.len()), (2, 2));
 }
 
@@ -65,10 +53,7 @@ fn all_addresses_have_one_port_for_udp_and_tcp() {
 fn a_port_that_one_address_has_taken_is_an_error_and_so_are_two_ports() {
     let (_taken, address) = receiver("[::1]:0");
     let other = SocketAddr::new("127.0.0.1".parse().unwrap(), address.port());
-    assert_eq!(
-        bind(&[other, address], false).unwrap_err().kind(),
-        std::io::ErrorKind::AddrInUse
-    );
+    assert_eq!(bind(&[other, address], false).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
     assert!(UdpSocket::bind(other).is_ok(), "nothing stays bound after an error");
     assert!(bind(&at(&["127.0.0.1:40001", "[::1]:40002"]), false).is_err());
     assert!(bind(&[], false).is_err());
@@ -113,11 +98,8 @@ fn a_socket_that_cannot_cut_is_remembered_and_loses_nothing() {
     let (end, remote) = receiver("127.0.0.1:0");
     for _ in 0..2 {
         let mut batch = Batch::default();
-        let expected: Vec<_> = [60, 1200, 1200, 1200, 500, 60]
-            .iter()
-            .zip(0..)
-            .map(|(size, i)| filled(*size, i))
-            .collect();
+        let expected: Vec<_> =
+            [60, 1200, 1200, 1200, 500, 60].iter().zip(0..).map(|(size, i)| filled(*size, i)).collect();
         for data in &expected {
             batch.datagram(Tuple { local: 0, remote }, data);
         }
@@ -143,14 +125,7 @@ fn what_cannot_be_sent_keeps_nothing_else_back() {
     batch.datagram(to(remote), b"two");
     sockets.send(&batch);
     assert_eq!(received(&end, 2), [b"one".to_vec(), b"two".to_vec()]);
-    assert_eq!(
-        (
-            counters.too_long.get(),
-            counters.refused.get(),
-            counters.datagrams_sent.get()
-        ),
-        (1, 1, 3)
-    );
+    assert_eq!((counters.too_long.get(), counters.refused.get(), counters.datagrams_sent.get()), (1, 1, 3));
     assert_eq!(counters.unsegmented.get(), 0);
 }
 
@@ -160,9 +135,7 @@ fn datagrams_come_in_batches_with_their_senders() {
     let local = sockets.get(0).unwrap().local_addr().unwrap();
     let (sender, remote) = receiver("[::1]:0");
     for index in 0..BATCH + 6 {
-        sender
-            .send_to(&filled(if index == 3 { 2049 } else { index }, index), local)
-            .unwrap();
+        sender.send_to(&filled(if index == 3 { 2049 } else { index }, index), local).unwrap();
     }
     let mut inbox = Inbox::default();
     assert_eq!(sockets.receive(0, &mut inbox), BATCH);

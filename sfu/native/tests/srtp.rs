@@ -18,10 +18,7 @@ fn master(profile: Profile) -> Vec<u8> {
 
 fn pair(profile: Profile) -> (Sealer, Opener) {
     let master = master(profile);
-    (
-        Sealer::new(profile, &master).unwrap(),
-        Opener::new(profile, &master).unwrap(),
-    )
+    (Sealer::new(profile, &master).unwrap(), Opener::new(profile, &master).unwrap())
 }
 
 fn rtp(ssrc: u32, sequence: u16, payload: &[u8]) -> Vec<u8> {
@@ -95,13 +92,7 @@ fn rtp_is_sealed_and_opened_as_in_rfc_7714_section_16() {
         assert_eq!(packet[HEADER..], bytes(sealed));
         let mut opener = Opener::with_session_keys(profile, &keys, &keys).unwrap();
         let opened = opener.open_rtp(&mut packet, HEADER).unwrap();
-        assert_eq!(
-            opened,
-            Opened {
-                length: plain.len(),
-                index: 0xf17b
-            }
-        );
+        assert_eq!(opened, Opened { length: plain.len(), index: 0xf17b });
         assert_eq!(packet[..opened.length], plain);
     }
 }
@@ -225,13 +216,7 @@ fn header_extensions_and_empty_payloads_survive() {
         let opened = opener.open_rtp(&mut out[..length], 20).unwrap();
         assert_eq!(out[..opened.length], plain);
         let mut empty = seal(&sealer, 10, &rtp(SSRC, 10, &[]));
-        assert_eq!(
-            opener.open_rtp(&mut empty, HEADER),
-            Ok(Opened {
-                length: HEADER,
-                index: 10
-            })
-        );
+        assert_eq!(opener.open_rtp(&mut empty, HEADER), Ok(Opened { length: HEADER, index: 10 }));
     }
 }
 
@@ -273,14 +258,9 @@ fn the_rollover_counter_follows_loss_and_reordering_across_wraps() {
 fn a_packet_from_before_the_wrap_is_opened_after_it() {
     for profile in ALL {
         let (sealer, mut opener) = pair(profile);
-        for index in [
-            0xfffe_u64, 0x1_0001, 0xffff, 0x1_0000, 0x1_7fff, 0x1_ffff, 0x2_0000, 0x1_fffe,
-        ] {
+        for index in [0xfffe_u64, 0x1_0001, 0xffff, 0x1_0000, 0x1_7fff, 0x1_ffff, 0x2_0000, 0x1_fffe] {
             let mut packet = seal(&sealer, index, &rtp(SSRC, index as u16, b"payload"));
-            assert_eq!(
-                opener.open_rtp(&mut packet, HEADER).map(|opened| opened.index),
-                Ok(index)
-            );
+            assert_eq!(opener.open_rtp(&mut packet, HEADER).map(|opened| opened.index), Ok(index));
         }
     }
 }
@@ -302,18 +282,11 @@ fn a_streams_first_packet_has_rollover_counter_0() {
 fn replays_are_refused() {
     for profile in ALL {
         let (mut sealer, mut opener) = pair(profile);
-        let packets: Vec<Vec<u8>> = (0..1100)
-            .map(|index| seal(&sealer, index, &rtp(SSRC, index as u16, b"payload")))
-            .collect();
-        packets
-            .iter()
-            .for_each(|packet| assert!(opener.open_rtp(&mut packet.clone(), HEADER).is_ok()));
+        let packets: Vec<Vec<u8>> =
+            (0..1100).map(|index| seal(&sealer, index, &rtp(SSRC, index as u16, b"payload"))).collect();
+        packets.iter().for_each(|packet| assert!(opener.open_rtp(&mut packet.clone(), HEADER).is_ok()));
         for (index, packet) in packets.iter().enumerate() {
-            let right = if index < 1100 - 1024 {
-                SrtpError::Old
-            } else {
-                SrtpError::Replayed
-            };
+            let right = if index < 1100 - 1024 { SrtpError::Old } else { SrtpError::Replayed };
             assert_eq!(opener.open_rtp(&mut packet.clone(), HEADER), Err(right));
         }
         let packets: Vec<Vec<u8>> = (0..1100).map(|_| sealed_rtcp(&mut sealer, &rtcp(SSRC))).collect();
@@ -388,21 +361,14 @@ fn at_the_cap_the_oldest_ssrc_that_is_not_kept_goes() {
         opener.open_rtp(&mut first.clone(), HEADER).unwrap();
         opener.open_rtp(&mut second.clone(), HEADER).unwrap();
         for ssrc in 2..3000 {
-            opener
-                .open_rtp(&mut seal(&sealer, 7, &rtp(ssrc, 7, b"payload")), HEADER)
-                .unwrap();
+            opener.open_rtp(&mut seal(&sealer, 7, &rtp(ssrc, 7, b"payload")), HEADER).unwrap();
             opener.open_rtcp(&mut sealed_rtcp(&mut sealer, &rtcp(ssrc))).unwrap();
         }
         assert_eq!(opener.ssrcs(), (1024, 1024));
         assert_eq!(opener.open_rtp(&mut first.clone(), HEADER), Err(SrtpError::Replayed));
-        assert!(
-            opener.open_rtp(&mut second.clone(), HEADER).is_ok(),
-            "its window had gone"
-        );
+        assert!(opener.open_rtp(&mut second.clone(), HEADER).is_ok(), "its window had gone");
         opener.forget(0);
-        opener
-            .open_rtp(&mut seal(&sealer, 7, &rtp(5000, 7, b"payload")), HEADER)
-            .unwrap();
+        opener.open_rtp(&mut seal(&sealer, 7, &rtp(5000, 7, b"payload")), HEADER).unwrap();
         assert!(opener.open_rtp(&mut first.clone(), HEADER).is_ok(), "it was the oldest");
     }
 }
@@ -412,9 +378,7 @@ fn where_all_are_kept_a_new_ssrc_is_refused() {
     let (sealer, mut opener) = pair(Profile::AeadAes128Gcm);
     for ssrc in 0..1024 {
         opener.keep(ssrc);
-        opener
-            .open_rtp(&mut seal(&sealer, 7, &rtp(ssrc, 7, b"payload")), HEADER)
-            .unwrap();
+        opener.open_rtp(&mut seal(&sealer, 7, &rtp(ssrc, 7, b"payload")), HEADER).unwrap();
     }
     let more = seal(&sealer, 7, &rtp(5000, 7, b"payload"));
     assert_eq!(opener.open_rtp(&mut more.clone(), HEADER), Err(SrtpError::Full));
@@ -428,37 +392,19 @@ fn a_sealer_refuses_what_nobody_could_open() {
         let (mut sealer, _) = pair(profile);
         let mut out = rtp(SSRC, 5, &[0; 40]);
         assert_eq!(sealer.seal_rtp(6, &mut out, HEADER, b"payload"), Err(SrtpError::Length));
-        assert_eq!(
-            sealer.seal_rtp(5 + (1 << 48), &mut out, HEADER, b"payload"),
-            Err(SrtpError::Exhausted)
-        );
+        assert_eq!(sealer.seal_rtp(5 + (1 << 48), &mut out, HEADER, b"payload"), Err(SrtpError::Exhausted));
         assert_eq!(sealer.seal_rtp(5, &mut out, 11, b"payload"), Err(SrtpError::Length));
         assert_eq!(sealer.seal_rtp(5, &mut out, HEADER, &[0; 40]), Err(SrtpError::Length));
-        assert_eq!(
-            sealer.seal_rtp(5, &mut out[..8], HEADER, b"payload"),
-            Err(SrtpError::Length)
-        );
-        assert_eq!(
-            sealer.seal_rtp(5, &mut out, usize::MAX, b"payload"),
-            Err(SrtpError::Length)
-        );
+        assert_eq!(sealer.seal_rtp(5, &mut out[..8], HEADER, b"payload"), Err(SrtpError::Length));
+        assert_eq!(sealer.seal_rtp(5, &mut out, usize::MAX, b"payload"), Err(SrtpError::Length));
         assert_eq!(sealer.seal_rtcp(&mut vec![0x80; 7]), Err(SrtpError::Length));
     }
 }
 
 #[test]
 fn profiles_have_openssls_names() {
-    assert_eq!(
-        Profile::from_name("SRTP_AEAD_AES_128_GCM"),
-        Some(Profile::AeadAes128Gcm)
-    );
-    assert_eq!(
-        Profile::from_name("SRTP_AEAD_AES_256_GCM"),
-        Some(Profile::AeadAes256Gcm)
-    );
-    assert_eq!(
-        Profile::from_name("SRTP_AES128_CM_SHA1_80"),
-        Some(Profile::Aes128CmSha1_80)
-    );
+    assert_eq!(Profile::from_name("SRTP_AEAD_AES_128_GCM"), Some(Profile::AeadAes128Gcm));
+    assert_eq!(Profile::from_name("SRTP_AEAD_AES_256_GCM"), Some(Profile::AeadAes256Gcm));
+    assert_eq!(Profile::from_name("SRTP_AES128_CM_SHA1_80"), Some(Profile::Aes128CmSha1_80));
     assert_eq!(Profile::from_name("SRTP_AES128_CM_SHA1_32"), None);
 }

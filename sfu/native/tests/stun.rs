@@ -23,10 +23,7 @@ fn success(check: &Check, from: &str) -> Vec<u8> {
 
 /// The request of RFC 5769 §2.1; the corpus has it without the 16 bytes of its SOFTWARE.
 fn request_of_rfc_5769() -> Vec<u8> {
-    let (_, cut) = corpora::folder("rfc5769")
-        .into_iter()
-        .find(|(name, _)| name == "rfc5769-reqstc-221")
-        .unwrap();
+    let (_, cut) = corpora::folder("rfc5769").into_iter().find(|(name, _)| name == "rfc5769-reqstc-221").unwrap();
     [&cut[..24], b"STUN test client", &cut[24..]].concat()
 }
 
@@ -36,10 +33,7 @@ fn the_request_of_rfc_5769_is_an_authentic_check() {
     let check = parse(&data).unwrap();
     assert_eq!(check.fragment, b"evtj");
     assert_eq!(fragment(&data), Ok(b"evtj".as_slice()));
-    assert_eq!(
-        (check.controlled, check.use_candidate, check.priority),
-        (true, false, Some(0x6E00_01FF))
-    );
+    assert_eq!((check.controlled, check.use_candidate, check.priority), (true, false, Some(0x6E00_01FF)));
     assert!(check.authentic(&Password::new(PASSWORD)));
     assert!(!check.authentic(&Password::new("VOkJxbRl1RmTxUk/WvJxBT")));
     assert!(!check.authentic(&Password::new("")));
@@ -57,12 +51,7 @@ fn packets_of_mediasoup_are_read_as_it_reads_them() {
         let check = parse(&data).unwrap();
         assert_eq!(
             Some(check.fragment),
-            fields["username"]
-                .as_str()
-                .unwrap()
-                .as_bytes()
-                .split(|byte| *byte == b':')
-                .next()
+            fields["username"].as_str().unwrap().as_bytes().split(|byte| *byte == b':').next()
         );
         assert_eq!(check.priority.map(u64::from), fields["priority"].as_u64());
         assert_eq!(Some(check.use_candidate), fields["hasUseCandidate"].as_bool());
@@ -80,12 +69,7 @@ fn answers_are_those_of_the_reference_plane() {
         assert!(check.authentic(&password));
         assert_eq!(Some(check.fragment), case["fragment"].as_str().map(str::as_bytes));
         let mut out = b"before".to_vec();
-        write_success(
-            &mut out,
-            &check,
-            case["address"].as_str().unwrap().parse().unwrap(),
-            &password,
-        );
+        write_success(&mut out, &check, case["address"].as_str().unwrap().parse().unwrap(), &password);
         assert_eq!(out, [b"before".to_vec(), corpora::bytes(&case, "success")].concat());
         out.clear();
         write_role_conflict(&mut out, &check, &password);
@@ -99,10 +83,7 @@ fn an_answer_tells_the_address_and_ipv4_as_such() {
     let check = parse(&data).unwrap();
     for (from, told) in [
         ("192.0.2.1:32853", "192.0.2.1:32853"),
-        (
-            "[2001:db8:1234:5678:11:2233:4455:6677]:1",
-            "[2001:db8:1234:5678:11:2233:4455:6677]:1",
-        ),
+        ("[2001:db8:1234:5678:11:2233:4455:6677]:1", "[2001:db8:1234:5678:11:2233:4455:6677]:1"),
         ("[::ffff:192.0.2.1]:65535", "192.0.2.1:65535"),
     ] {
         let answer = Answer::read(&success(&check, from), PASSWORD);
@@ -113,11 +94,7 @@ fn an_answer_tells_the_address_and_ipv4_as_such() {
 
 #[test]
 fn an_answer_is_no_larger_than_a_browsers_question() {
-    let data = peer::check(
-        "a-fragment-of-32-characters-abcd:abcd",
-        PASSWORD,
-        &[(PRIORITY, &[1; 4])],
-    );
+    let data = peer::check("a-fragment-of-32-characters-abcd:abcd", PASSWORD, &[(PRIORITY, &[1; 4])]);
     let check = parse(&data).unwrap();
     let mut conflict = Vec::new();
     write_role_conflict(&mut conflict, &check, &Password::new(PASSWORD));
@@ -128,14 +105,8 @@ fn an_answer_is_no_larger_than_a_browsers_question() {
 #[test]
 fn only_complete_binding_requests_are_checks() {
     let packets = ["aioice", "rfc5769", "found"].into_iter().flat_map(corpora::folder);
-    let checks: Vec<String> = packets
-        .filter(|(_, data)| parse(data).is_ok())
-        .map(|(name, _)| name)
-        .collect();
-    assert_eq!(
-        checks,
-        ["binding_request_ice_controlled", "binding_request_ice_controlling"]
-    );
+    let checks: Vec<String> = packets.filter(|(_, data)| parse(data).is_ok()).map(|(name, _)| name).collect();
+    assert_eq!(checks, ["binding_request_ice_controlled", "binding_request_ice_controlling"]);
 }
 
 #[test]
@@ -143,14 +114,8 @@ fn what_lacks_an_attribute_that_it_must_have_is_no_check() {
     let named = (USERNAME, b"evtj:h6vY".as_slice());
     assert_eq!(error(&peer::request(&[])), StunError::NoFingerprint);
     assert_eq!(error(&peer::request(&[named])), StunError::NoFingerprint);
-    assert_eq!(
-        error(&peer::fingerprinted(peer::request(&[named]))),
-        StunError::NoIntegrity
-    );
-    assert_eq!(
-        error(&peer::signed(peer::request(&[]), PASSWORD)),
-        StunError::NoUsername
-    );
+    assert_eq!(error(&peer::fingerprinted(peer::request(&[named]))), StunError::NoIntegrity);
+    assert_eq!(error(&peer::signed(peer::request(&[]), PASSWORD)), StunError::NoUsername);
     let whole = peer::signed(peer::request(&[named]), PASSWORD);
     let mut cut = whole[..whole.len() - 8].to_vec();
     cut[3] -= 8;
@@ -159,11 +124,7 @@ fn what_lacks_an_attribute_that_it_must_have_is_no_check() {
 
 #[test]
 fn one_wrong_bit_anywhere_is_no_authentic_check() {
-    let whole = peer::check(
-        "evtj:h6vY",
-        PASSWORD,
-        &[(PRIORITY, &[1; 4]), (ICE_CONTROLLING, &[1; 8])],
-    );
+    let whole = peer::check("evtj:h6vY", PASSWORD, &[(PRIORITY, &[1; 4]), (ICE_CONTROLLING, &[1; 8])]);
     let password = Password::new(PASSWORD);
     for bit in 0..whole.len() * 8 {
         let mut data = whole.clone();
@@ -186,35 +147,21 @@ fn attributes_after_the_integrity_count_for_nothing() {
     peer::append(&mut data, INTEGRITY, &[0; 20]);
     let data = peer::fingerprinted(data);
     let check = parse(&data).unwrap();
-    assert_eq!(
-        (check.fragment, check.use_candidate, check.controlled),
-        (b"evtj".as_slice(), false, false)
-    );
+    assert_eq!((check.fragment, check.use_candidate, check.controlled), (b"evtj".as_slice(), false, false));
     assert!(check.authentic(&Password::new(PASSWORD)));
 }
 
 #[test]
 fn of_an_attribute_that_is_there_twice_the_first_counts() {
-    let twice = [
-        (PRIORITY, [1; 4].as_slice()),
-        (PRIORITY, &[2; 4]),
-        (USERNAME, b"other:name"),
-    ];
+    let twice = [(PRIORITY, [1; 4].as_slice()), (PRIORITY, &[2; 4]), (USERNAME, b"other:name")];
     let data = peer::check("evtj:h6vY", PASSWORD, &twice);
     let check = parse(&data).unwrap();
-    assert_eq!(
-        (check.fragment, check.priority),
-        (b"evtj".as_slice(), Some(0x0101_0101))
-    );
+    assert_eq!((check.fragment, check.priority), (b"evtj".as_slice(), Some(0x0101_0101)));
 }
 
 #[test]
 fn attributes_that_nobody_knows_are_passed_over() {
-    let unknown = [
-        (0x7FFF, b"required".as_slice()),
-        (0xC057, b"\x00\x03\x00\x0a"),
-        (0xC001, b"odd"),
-    ];
+    let unknown = [(0x7FFF, b"required".as_slice()), (0xC057, b"\x00\x03\x00\x0a"), (0xC001, b"odd")];
     let data = peer::check("evtj:h6vY", PASSWORD, &unknown);
     assert!(parse(&data).unwrap().authentic(&Password::new(PASSWORD)));
 }
@@ -238,15 +185,7 @@ fn attributes_of_a_wrong_length_or_place_are_no_check() {
 #[test]
 fn a_length_that_lies_is_no_request() {
     let whole = peer::check("evtj:h6vY", PASSWORD, &[]);
-    for length in [
-        0,
-        1,
-        4,
-        whole.len() as u16 - 24,
-        whole.len() as u16 - 16,
-        0xFFFC,
-        0xFFFF,
-    ] {
+    for length in [0, 1, 4, whole.len() as u16 - 24, whole.len() as u16 - 16, 0xFFFC, 0xFFFF] {
         let mut data = whole.clone();
         data[2..4].copy_from_slice(&length.to_be_bytes());
         assert_eq!(error(&data), StunError::NotARequest);

@@ -40,12 +40,7 @@ fn golden_arrivals_are_reported() {
         }
         feedbacks.extend(bodies(&mut transport, last));
         let read: Vec<Value> = feedbacks.iter().map(|body| packets(body).into()).collect();
-        assert_eq!(
-            Value::from(read),
-            case["feedbacks[wideSeq,received,timestampUs]"],
-            "{}",
-            case["name"]
-        );
+        assert_eq!(Value::from(read), case["feedbacks[wideSeq,received,timestampUs]"], "{}", case["name"]);
     }
 }
 
@@ -79,14 +74,7 @@ fn numbers_wrap_and_a_late_packet_before_the_first_counts() {
         transport.received(sequence, 64_000);
     }
     let feedback = bodies(&mut transport, 100_000);
-    assert_eq!(
-        packets(&feedback[0]),
-        [
-            json!([65535, true, 64000]),
-            json!([0, true, 64000]),
-            json!([1, true, 64000])
-        ]
-    );
+    assert_eq!(packets(&feedback[0]), [json!([65535, true, 64000]), json!([0, true, 64000]), json!([1, true, 64000])]);
 }
 
 #[test]
@@ -99,10 +87,7 @@ fn what_was_reported_half_a_second_ago_is_forgotten() {
     assert!(!transport.pending(), "it came before");
     bodies(&mut transport, 1_600_000);
     transport.received(2, 1_600_000);
-    assert_eq!(
-        packets(&bodies(&mut transport, 1_600_000)[0]),
-        [json!([2, true, 1_600_000])]
-    );
+    assert_eq!(packets(&bodies(&mut transport, 1_600_000)[0]), [json!([2, true, 1_600_000])]);
 }
 
 #[test]
@@ -128,10 +113,7 @@ fn a_jump_begins_anew_and_bodies_stay_under_a_thousand_bytes() {
 fn what_is_not_all_there_is_no_feedback() {
     let whole = bytes("ffff000400000307d480e804ffff0000");
     let feedback = parse_feedback(&whole).unwrap();
-    assert_eq!(
-        feedback.iter().collect::<Vec<_>>(),
-        [(65535, Some(232)), (0, Some(4)), (1, None), (2, Some(-1))]
-    );
+    assert_eq!(feedback.iter().collect::<Vec<_>>(), [(65535, Some(232)), (0, Some(4)), (1, None), (2, Some(-1))]);
     for cut in 0..14 {
         assert_eq!(parse_feedback(&whole[..cut]), Err(FeedbackError::Short));
     }
@@ -139,16 +121,7 @@ fn what_is_not_all_there_is_no_feedback() {
         parse_feedback(&bytes("0000000100000000c00000ffffff3000")),
         Ok(parse_feedback(&bytes("0000000100000000c000")).unwrap())
     );
-    assert_eq!(
-        parse_feedback(&bytes("00000001000000006001000000000000")),
-        Err(FeedbackError::Reserved)
-    );
-    assert_eq!(
-        parse_feedback(&bytes("0000000100000000f000000000000000")),
-        Err(FeedbackError::Reserved)
-    );
-    assert_eq!(
-        parse_feedback(&bytes("0000ffff000000001fff1fff1fff")),
-        Err(FeedbackError::Short)
-    );
+    assert_eq!(parse_feedback(&bytes("00000001000000006001000000000000")), Err(FeedbackError::Reserved));
+    assert_eq!(parse_feedback(&bytes("0000000100000000f000000000000000")), Err(FeedbackError::Reserved));
+    assert_eq!(parse_feedback(&bytes("0000ffff000000001fff1fff1fff")), Err(FeedbackError::Short));
 }

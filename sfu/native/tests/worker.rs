@@ -33,17 +33,11 @@ struct Echo {
 }
 
 fn told(data: &[u8]) -> Event {
-    Event::DatagramReceived {
-        transport: "echo".into(),
-        data: data.to_vec(),
-    }
+    Event::DatagramReceived { transport: "echo".into(), data: data.to_vec() }
 }
 
 fn ordered(data: &[u8]) -> Order {
-    Order::SendDatagram {
-        transport: "echo".into(),
-        data: data.to_vec(),
-    }
+    Order::SendDatagram { transport: "echo".into(), data: data.to_vec() }
 }
 
 impl Machine for Echo {
@@ -84,13 +78,7 @@ impl Machine for Echo {
 }
 
 fn config(addresses: &[SocketAddr]) -> Config {
-    Config {
-        name: "test".to_owned(),
-        addresses: addresses.to_vec(),
-        tcp: true,
-        pin: None,
-        nap: 0,
-    }
+    Config { name: "test".to_owned(), addresses: addresses.to_vec(), tcp: true, pin: None, nap: 0 }
 }
 
 fn any() -> Vec<SocketAddr> {
@@ -98,11 +86,7 @@ fn any() -> Vec<SocketAddr> {
 }
 
 fn start(config: Config) -> Worker {
-    Worker::start(config, |counters| Echo {
-        counters,
-        ..Echo::default()
-    })
-    .unwrap()
+    Worker::start(config, |counters| Echo { counters, ..Echo::default() }).unwrap()
 }
 
 /// Wait for events until there are so many.
@@ -145,11 +129,7 @@ fn echoed(address: SocketAddr, count: u32) {
 #[test]
 fn datagrams_are_answered_on_all_addresses_in_their_order() {
     for nap in [0, 500] {
-        let worker = start(Config {
-            nap,
-            pin: Some(0),
-            ..config(&any())
-        });
+        let worker = start(Config { nap, pin: Some(0), ..config(&any()) });
         assert_eq!(worker.addresses().len(), 2);
         for address in worker.addresses() {
             assert_eq!(address.port(), worker.port());
@@ -208,20 +188,9 @@ fn a_panic_is_told_closes_the_descriptors_and_swallows_orders() {
     worker.order(ordered(b"before"));
     worker.order(Order::Panic);
     worker.order(ordered(b"after"));
-    assert_eq!(
-        events(&worker, 2),
-        [
-            told(b"before"),
-            Event::Died {
-                reason: "ordered to panic".to_owned()
-            }
-        ]
-    );
+    assert_eq!(events(&worker, 2), [told(b"before"), Event::Died { reason: "ordered to panic".to_owned() }]);
     assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
-    assert!(
-        bind(worker.addresses(), true).is_ok(),
-        "the sockets are closed once it is told"
-    );
+    assert!(bind(worker.addresses(), true).is_ok(), "the sockets are closed once it is told");
     worker.order(ordered(b"to nobody"));
     assert_eq!(worker.busy_for(), None);
     assert!(worker.close());
@@ -235,12 +204,7 @@ fn a_panic_over_a_packet_or_at_the_start_is_told_too() {
     socket.send_to(b"die", worker.addresses()[0]).unwrap();
     assert!(matches!(&events(&worker, 1)[..], [Event::Died { reason }] if reason.contains("left != right")));
     let worker = Worker::start(config(&any()), |_| -> Echo { panic!("no {}", "core") }).unwrap();
-    assert_eq!(
-        events(&worker, 1),
-        [Event::Died {
-            reason: "no core".to_owned()
-        }]
-    );
+    assert_eq!(events(&worker, 1), [Event::Died { reason: "no core".to_owned() }]);
 }
 
 #[test]
@@ -291,11 +255,7 @@ fn datagrams_that_nobody_takes_are_not_kept_for_ever() {
 
 #[test]
 fn a_peer_is_found_over_udp_and_moves_to_a_tcp_connection() {
-    let plane = core::Config {
-        consent_timeout: 30_000_000,
-        frame_wait: 0,
-        seed: 1,
-    };
+    let plane = core::Config { consent_timeout: 30_000_000, frame_wait: 0, seed: 1 };
     let made = move |counters| {
         let mut core = Core::new(plane);
         core.counters = counters;
@@ -303,20 +263,9 @@ fn a_peer_is_found_over_udp_and_moves_to_a_tcp_connection() {
     };
     let worker = Worker::start(config(&any()), made).unwrap();
     let password = "a password that is long enough";
-    let ice = Credentials {
-        fragment: "ours".to_owned(),
-        password: password.to_owned(),
-    };
-    worker.order(Order::OpenTransport {
-        transport: "one".into(),
-        ice,
-        counters: Arc::default(),
-    });
-    let check = peer::check(
-        "ours:theirs",
-        password,
-        &[(peer::ICE_CONTROLLING, &[1; 8]), (peer::PRIORITY, &[1; 4])],
-    );
+    let ice = Credentials { fragment: "ours".to_owned(), password: password.to_owned() };
+    worker.order(Order::OpenTransport { transport: "one".into(), ice, counters: Arc::default() });
+    let check = peer::check("ours:theirs", password, &[(peer::ICE_CONTROLLING, &[1; 8]), (peer::PRIORITY, &[1; 4])]);
     let mut buffer = [0; 2048];
 
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -324,10 +273,7 @@ fn a_peer_is_found_over_udp_and_moves_to_a_tcp_connection() {
     socket.connect(worker.addresses()[0]).unwrap();
     socket.send(&check).unwrap();
     let length = socket.recv(&mut buffer).unwrap();
-    assert_eq!(
-        peer::Answer::read(&buffer[..length], password).address(),
-        socket.local_addr().unwrap()
-    );
+    assert_eq!(peer::Answer::read(&buffer[..length], password).address(), socket.local_addr().unwrap());
     let remote = socket.local_addr().unwrap();
     assert!(
         matches!(&events(&worker, 1)[..], [Event::IceSelected { tuple: Tuple { local: 0, remote: at }, .. }] if *at == remote)
@@ -338,11 +284,7 @@ fn a_peer_is_found_over_udp_and_moves_to_a_tcp_connection() {
     let check = peer::check(
         "ours:theirs",
         password,
-        &[
-            (peer::ICE_CONTROLLING, &[1; 8]),
-            (peer::PRIORITY, &[1; 4]),
-            (peer::USE_CANDIDATE, &[]),
-        ],
+        &[(peer::ICE_CONTROLLING, &[1; 8]), (peer::PRIORITY, &[1; 4]), (peer::USE_CANDIDATE, &[])],
     );
     let mut bytes = Vec::new();
     frame(&mut bytes, &check);
@@ -353,14 +295,7 @@ fn a_peer_is_found_over_udp_and_moves_to_a_tcp_connection() {
     let remote = stream.local_addr().unwrap();
     assert_eq!(peer::Answer::read(&buffer[..length], password).address(), remote);
     let tuple = Tuple { local: FIRST, remote };
-    assert_eq!(
-        events(&worker, 1),
-        [Event::IceSelected {
-            transport: "one".into(),
-            tuple,
-            nominated: true
-        }]
-    );
+    assert_eq!(events(&worker, 1), [Event::IceSelected { transport: "one".into(), tuple, nominated: true }]);
     assert_eq!(worker.counters().packets_received.get(), 2);
     until(|| worker.counters().packets_sent.get() == 2);
     assert!(worker.close());

@@ -15,9 +15,7 @@ pub fn cases(file: &str) -> Vec<Value> {
 /// Read hexadecimal digits.
 pub fn bytes(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks_exact(2);
-    digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 /// Return the packet of a case; the first 1,400 bytes of one that is longer than any datagram.

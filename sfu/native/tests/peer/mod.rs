@@ -24,9 +24,7 @@ const COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 /// Write a check with a username and more attributes, signed.
 pub fn check(name: &str, password: &str, attributes: &[(u16, &[u8])]) -> Vec<u8> {
     let mut message = request(&[(USERNAME, name.as_bytes())]);
-    attributes
-        .iter()
-        .for_each(|(kind, value)| append(&mut message, *kind, value));
+    attributes.iter().for_each(|(kind, value)| append(&mut message, *kind, value));
     signed(message, password)
 }
 
@@ -34,9 +32,7 @@ pub fn check(name: &str, password: &str, attributes: &[(u16, &[u8])]) -> Vec<u8>
 pub fn request(attributes: &[(u16, &[u8])]) -> Vec<u8> {
     let mut message = [[0, 1, 0, 0], COOKIE].concat();
     message.extend(TRANSACTION);
-    attributes
-        .iter()
-        .for_each(|(kind, value)| append(&mut message, *kind, value));
+    attributes.iter().for_each(|(kind, value)| append(&mut message, *kind, value));
     message
 }
 
@@ -91,16 +87,9 @@ impl Answer {
             attributes.push((kind, value));
             at = end.next_multiple_of(4);
         }
-        assert_eq!(
-            attributes.iter().map(|(kind, _)| *kind).collect::<Vec<_>>()[1..],
-            [INTEGRITY, FINGERPRINT]
-        );
+        assert_eq!(attributes.iter().map(|(kind, _)| *kind).collect::<Vec<_>>()[1..], [INTEGRITY, FINGERPRINT]);
         let kind = u16::from_be_bytes([data[0], data[1]]);
-        Self {
-            kind,
-            transaction: data[8..20].try_into().unwrap(),
-            attributes,
-        }
+        Self { kind, transaction: data[8..20].try_into().unwrap(), attributes }
     }
 
     /// The address that a success tells.
