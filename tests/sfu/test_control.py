@@ -291,7 +291,7 @@ def test_only_the_native_plane_listens_on_several_addresses_and_each_is_announce
     with pytest.raises(ValueError, match="2 addresses are listened on and 1 announced"):
         WorkerSettings(**both, announced_address="203.0.113.7")
     with pytest.raises(ValueError, match="the reference plane listens on one address"):
-        WorkerSettings(listen_ip="10.0.0.5,fd00::5")
+        WorkerSettings(listen_ip="10.0.0.5,fd00::5", plane="reference")
     monkeypatch.setattr(native, "_broken", "it is not built")
     with pytest.raises(ValueError, match=r"no native plane here \(it is not built\)"):
         WorkerSettings(plane="native")
