@@ -88,7 +88,7 @@ async def test_a_plane_whose_own_loop_fails_is_dead_and_says_so_once() -> None:
         here.worker.die(RuntimeError("again"))
         assert [str(error) for error in died] == ["a bug in the plane's loop"]
         assert not receiving.closed, "who listens decides what becomes of it"
-        again = await Worker.create(WorkerSettings(port=here.worker.port))
+        again = await Worker.create(WorkerSettings(port=here.worker.port, plane="reference"))
         await again.close()
 
 
