@@ -100,6 +100,11 @@ impl History {
         (packet.extended == extended && now.saturating_sub(packet.arrived) <= self.max_age).then_some(packet)
     }
 
+    /// The packets after a number, ascending.
+    pub fn after(&self, extended: u64, now: Micros) -> impl Iterator<Item = &Packet> {
+        (extended + 1..=self.newest).filter_map(move |each| self.get(each, now))
+    }
+
     /// Forget what is too old, and let go of memory that is not needed any more: to be called now and then.
     pub fn expire(&mut self, now: Micros, pool: &mut Pool) {
         self.forget_aged(now, pool);

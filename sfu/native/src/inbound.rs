@@ -22,6 +22,8 @@ const VIDEO_AGE: Micros = 2_000_000;
 const AUDIO_AGE: Micros = 1_000_000;
 /// Packets that wait for the end of their frame at most: a run that is longer gains nothing more.
 const MAX_PENDING: usize = 32;
+/// How many packets may overtake the begin of a key frame that receivers begin with.
+const MAX_OVERTAKEN: u64 = 100;
 
 /// What a packet of a stream led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +149,9 @@ impl Inbound {
             return Taken::Nothing;
         }
         let newest = Some(extended) == self.reception.highest;
-        if !self.repairs.received(extended, key_frame, newest, now) {
+        let highest = self.reception.highest.unwrap_or(extended);
+        let begins = key_frame && highest.saturating_sub(extended) <= MAX_OVERTAKEN;
+        if !self.repairs.received(extended, key_frame, begins, now) {
             counters.discarded.add(1);
             return Taken::Nothing;
         }
@@ -161,8 +165,13 @@ impl Inbound {
         let data = pool.join(head, payload);
         let kept = Packet { extended, arrived: now, timestamp, marker, payload_type, key_frame, data, header };
         self.history.insert(kept, pool);
-        self.pending.push(Arrival { extended, newest, may_begin: key_frame || !self.repairs.gated });
-        let ends = marker || !self.order.video || retransmitted || wait == 0 || self.pending.len() >= MAX_PENDING;
+        self.pending.push(Arrival { extended, newest, may_begin: begins || newest && !self.repairs.gated });
+        let ends = begins && !newest
+            || marker
+            || !self.order.video
+            || retransmitted
+            || wait == 0
+            || self.pending.len() >= MAX_PENDING;
         if ends {
             return Taken::Flush;
         }

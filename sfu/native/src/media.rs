@@ -6,6 +6,7 @@ use crate::core::{Core, ProducerKey, Scratch, TransportKey};
 use crate::ice::Tuple;
 use crate::inbound::Taken;
 use crate::order::Event;
+use crate::outbound::Arrival;
 use crate::round_trip;
 use crate::rtcp::{self, Packet};
 use crate::rtp::{self, Header};
@@ -121,6 +122,11 @@ impl Core {
                 if !consumer.forward(packet, *arrival, way.as_ref(), out) {
                     wanted = true;
                     urgent |= consumer.passed_by(arrival);
+                } else if !arrival.newest && consumer.selector.just_began(arrival.extended) {
+                    for overtook in source.history.after(arrival.extended, now) {
+                        let arrival = Arrival { extended: overtook.extended, newest: false, may_begin: false };
+                        consumer.forward(overtook, arrival, way.as_ref(), out);
+                    }
                 }
             }
         }

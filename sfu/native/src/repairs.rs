@@ -51,13 +51,13 @@ impl Repairs {
         self.ask(now, urgent);
     }
 
-    /// Take note of a packet; true unless it was there before.
-    pub fn received(&mut self, extended: u64, key_frame: bool, newest: bool, now: Micros) -> bool {
+    /// Take note of a packet; true unless it was there before. `begins`: receivers can begin there.
+    pub fn received(&mut self, extended: u64, key_frame: bool, begins: bool, now: Micros) -> bool {
         if self.nack.overflows(extended) {
             self.lost(now);
         }
         let fresh = self.nack.received(extended, key_frame, now);
-        if fresh && key_frame && newest {
+        if fresh && begins {
             self.key_frames.arrived();
         }
         fresh

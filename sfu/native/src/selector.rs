@@ -1,6 +1,6 @@
 //! What of a producer's packets a receiver gets, and under which numbers: between the shared history and the sender.
 //!
-//! Forwarding begins with a key frame (where the codec shows one), at a packet that came in order; what is late for that is dropped. Numbers
+//! Forwarding begins with a key frame (where the codec shows one); what is late for that is dropped. Numbers
 //! go on without a hole over pause and resume, and what was sent before is not sent again after: the receiver begins anew. A choice among
 //! layers will stand here.
 
@@ -51,7 +51,7 @@ impl Selector {
     /// Choose for the packet `extended`; `newest`: none after it came yet; `may_begin`: a receiver can begin there.
     pub fn choose(&mut self, extended: u64, newest: bool, may_begin: bool) -> Choice {
         if !self.synced {
-            if !(newest && may_begin) {
+            if !may_begin {
                 return Choice::NeedsKeyFrame;
             }
             self.synced = true;
@@ -70,6 +70,11 @@ impl Selector {
 
     fn begin(&mut self, extended: u64) {
         (self.first, self.last, self.offset) = (extended, extended, self.next.wrapping_sub(extended));
+    }
+
+    /// Whether this is the first packet since it began, and no other was sent yet.
+    pub fn just_began(&self, extended: u64) -> bool {
+        self.synced && (self.first, self.last) == (extended, extended)
     }
 
     /// What a receiver means by a sequence number.

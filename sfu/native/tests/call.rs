@@ -188,3 +188,17 @@ fn the_first_request_for_a_packet_is_answered_at_once_and_repeats_after_a_round_
     assert_eq!(times.len() - 1, 10, "ten times at most: {times:?}");
     assert!(times[2..].iter().zip(&times[1..]).all(|(later, sooner)| (40..=45).contains(&((later - sooner) / MS))));
 }
+#[test]
+fn who_joins_where_packets_overtake_each_other_sees_something_soon() {
+    let mut waits = Vec::new();
+    for seed in 0..40 {
+        let mut call = call(seed, path(0, 50, 40), path(0, 20, 0));
+        call.join();
+        let joined = call.world.now;
+        call.run(6 * SECOND);
+        waits.push((call.receivers[1].got.values().next().map_or(6 * SECOND, |at| at - joined)) / MS);
+    }
+    waits.sort();
+    println!("{waits:?}");
+    assert!(waits[20] < 400 && waits[39] < 3000, "{waits:?}");
+}

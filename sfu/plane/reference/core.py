@@ -142,6 +142,8 @@ class Core:
         if isinstance(order, seat.RemoveConsumer):
             del self.consumers[order.consumer]
             source.outbounds.remove(consumer)
+            if not source.outbounds:
+                source.forget()
             self.transports[consumer.order.transport].drop(consumer)
             return
         consumer.paused = isinstance(order, seat.PauseConsumer)

@@ -9,12 +9,14 @@ from sfu.packets.reception import Reception
 from sfu.packets.rtp import RtpPacket
 from sfu.plane.reference.keyframe import KeyFrameRequests
 from sfu.plane.reference.nack import NackGenerator
-from sfu.plane.reference.outbound import Arrival, Outbound
+from sfu.plane.reference.outbound import VIDEO_AGE, Arrival, Outbound
 from sfu.plane.seat import AddProducer, StreamStats
 
 SILENCE = 2.0
 MAX_NACKED = 250
 """Numbers that one NACK asks for, so that it fits a packet however far apart they are."""
+MAX_OVERTAKEN = 100
+"""How many packets may overtake the begin of a key frame that receivers begin with."""
 
 
 class Inbound:
@@ -33,6 +35,7 @@ class Inbound:
         self._rtx = {codec.rtx_payload_type: codec for codec in order.codecs if codec.rtx_payload_type is not None}
         self.gated = order.kind == "video" and recognizable(order.codecs[0].mime_type)
         self._full_requests, self._counted = 0, 0
+        self._lately: dict[int, tuple[Arrival, float]] = {}
 
     def latch(self, packet: RtpPacket) -> bool:
         """Take a stream that named our MID, if that SSRC is not known yet and the payload type is ours."""
@@ -67,14 +70,32 @@ class Inbound:
         if not self._nack.received(extended, key_frame, now):
             self.stats.packets_discarded += 1
             return
-        if key_frame and newest:
+        begins = key_frame and (self._reception.highest or 0) - extended <= MAX_OVERTAKEN
+        if begins:
             self.key_frames.arrived()
-        arrival = Arrival(packet, codec.mapped_payload_type, extended, newest, key_frame or not self.gated)
+        may_begin = begins or (newest and not self.gated)
+        arrival = Arrival(packet, codec.mapped_payload_type, extended, newest, may_begin)
+        if self.outbounds:
+            self._lately = {each: at for each, at in self._lately.items() if each + MAX_OVERTAKEN >= extended}
+            self._lately[extended] = (arrival, now)
         for outbound in self.outbounds:
+            began = not outbound.synced
             if not outbound.forward(arrival, now):
                 self.ask()
+            elif began and outbound.synced and not newest:
+                self._forward_after(extended, outbound, now)
         if self.key_frames.wanted:
             self.repair(now)
+
+    def _forward_after(self, extended: int, outbound: Outbound, now: float) -> None:
+        """Send what overtook the key frame that a receiver began with."""
+        for each, (arrival, at) in sorted(self._lately.items()):
+            if each > extended and now - at <= VIDEO_AGE:
+                outbound.forward(arrival, now)
+
+    def forget(self) -> None:
+        """Keep nothing: nobody receives it."""
+        self._lately.clear()
 
     def ask(self) -> None:
         """Want a key frame, if this stream has any."""

@@ -56,7 +56,7 @@ class Outbound:
             self.synced = False
             return True
         if not self.synced:
-            if not (newest and arrival.may_begin):
+            if not arrival.may_begin:
                 return False
             self.synced = True
             self._begin(extended)
