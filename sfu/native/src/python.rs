@@ -30,7 +30,7 @@ impl Plane {
 impl Plane {
     /// Listen on these (ip, port), UDP and TCP; port 0 takes any that is free on all, the same for all. Raises OSError.
     #[new]
-    #[pyo3(signature = (addresses, consent_timeout, pin=None, name="plane", frame_wait_us=4000, nap_us=2000))]
+    #[pyo3(signature = (addresses, consent_timeout, pin=None, name="plane", frame_wait_us=4000, nap_us=0))]
     fn new(
         addresses: Vec<(String, u16)>,
         consent_timeout: f64,
