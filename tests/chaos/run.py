@@ -13,7 +13,18 @@ from tests.chaos import history
 from tests.chaos.cluster import Cluster, running_cluster
 from tests.chaos.nemesis import FAULTS, Fault, order
 from tests.chaos.people import Crowd
-from tests.chaos.watching import Fences, Weight, at_rest, eventually_none, grown, logs, queues, watch_fences, weights
+from tests.chaos.watching import (
+    Fences,
+    Weight,
+    at_rest,
+    eventually_none,
+    grown,
+    logs,
+    queues,
+    watch_fences,
+    watch_queues,
+    weights,
+)
 
 SLOW = 5.0
 """A recovery that took longer, seconds, is shown with what it waited for."""
@@ -72,7 +83,10 @@ async def run(
         async with Crowd(cluster, random.Random(chance.random())) as crowd:
             before = weights(cluster)
             fences = Fences()
-            watching = asyncio.create_task(watch_fences(cluster, fences))
+            watching = [
+                asyncio.create_task(watch_fences(cluster, fences)),
+                asyncio.create_task(watch_queues(cluster, outcome.wrong)),
+            ]
             began = time.monotonic()
             for fault in order(chance, kinds):
                 if time.monotonic() - began > seconds:
@@ -82,7 +96,8 @@ async def run(
                 tell(described(cost))
             outcome.seconds = time.monotonic() - began
             await crowd.go_home()
-            watching.cancel()
+            for each in watching:
+                each.cancel()
         await _judge(outcome, cluster, crowd)
         outcome.wrong += fences.wrong
         outcome.wrong += await eventually_none(partial(_weighed, before, cluster), 5.0)

@@ -19,18 +19,20 @@ FENCED_WITHIN = 10.0
 _EACH = 0.5
 _MORE_FILES = 12
 _MORE_MEMORY = 1.5
+_MOST_WAITING = 100
+"""Commands that may wait for a kendra at once: what the people here ask for in the longest freeze."""
 
 
 @dataclass
 class Fences:
-    """I5: who still holds routers of an epoch that is over, and since when that was seen without a break."""
+    """I5: who still holds routers of an epoch that is over, and since when; who cannot be asked may still."""
 
     since: dict[Thing, float] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
-    def saw(self, stale: set[Thing], now: float) -> None:
-        """Take note of one look: what was stale where somebody could be asked."""
-        for router in [one for one in self.since if one not in stale]:
+    def saw(self, stale: set[Thing], answered: set[tuple[str, str]], now: float) -> None:
+        """Take note of one look: what was stale, and which boots (server, boot) answered."""
+        for router in [one for one in self.since if one not in stale and (one.server, one.boot) in answered]:
             del self.since[router]
         for router in stale:
             began = self.since.setdefault(router, now)
@@ -46,14 +48,14 @@ async def watch_fences(cluster: Cluster, fences: Fences) -> None:
         try:
             async with tool(cluster.system) as asker:
                 while True:
-                    fences.saw(await _stale(cluster, asker, boots), time.monotonic())
+                    fences.saw(*await _stale(cluster, asker, boots), time.monotonic())
                     await asyncio.sleep(_EACH)
         except AWAY:
             await asyncio.sleep(_EACH)
 
 
-async def _stale(cluster: Cluster, asker: Tool, boots: set[tuple[str, str]]) -> set[Thing]:
-    """Return the routers in memory that their meeting does not want (any more); boots that were buried are asked too."""
+async def _stale(cluster: Cluster, asker: Tool, boots: set[tuple[str, str]]) -> tuple[set[Thing], set[tuple[str, str]]]:
+    """Return the routers in memory that their meeting does not want (any more), and who was heard; boots that were buried are asked too."""
     wanted = {
         Key(row["tenant"], row["meeting"]): row
         for row in await cluster.system.postgres.fetch(
@@ -64,22 +66,24 @@ async def _stale(cluster: Cluster, asker: Tool, boots: set[tuple[str, str]]) -> 
     rows = await cluster.system.postgres.fetch("select server, boot from media_servers")
     boots |= {(row["server"], row["boot"]) for row in rows}
     stale: set[Thing] = set()
-    for routers in await asyncio.gather(*(_routers(boot, asker) for boot in boots)):
-        for router in routers:
+    asked = sorted(boots)
+    told = dict(zip(asked, await asyncio.gather(*(_routers(boot, asker) for boot in asked)), strict=True))
+    for routers in told.values():
+        for router in routers or ():
             row = wanted.get(router.meeting)
             now = row and (row["epoch"], row["server"], row["boot"])
             kept = row and row["kept"] and (row["kept_epoch"], row["kept_server"], row["kept_boot"])
             if (router.epoch, router.server, router.boot) not in {now, kept}:
                 stale.add(router)
-    return stale
+    return stale, {boot for boot, routers in told.items() if routers is not None}
 
 
-async def _routers(boot: tuple[str, str], asker: Tool) -> list[Thing]:
-    """Return the routers that a boot says it has; none when it does not answer."""
+async def _routers(boot: tuple[str, str], asker: Tool) -> list[Thing] | None:
+    """Return the routers that a boot says it has; None when it does not answer."""
     try:
         answer = await asker.ask(f"media.{boot[0]}.{boot[1]}.commands", "ListLive", {}, within=1.0)
     except TimeoutError:
-        return []
+        return None
     return [
         Thing(one["routerId"], Key(one["tenant"], one["meetingId"]), one["epoch"], *boot)
         for one in answer.body.get("routers", ())
@@ -103,6 +107,23 @@ async def logs(cluster: Cluster) -> list[Logged]:
     return [Logged.read(row) for row in rows]
 
 
+async def watch_queues(cluster: Cluster, wrong: list[str]) -> None:
+    """See to it, twice a second and for ever, that commands do not pile up (I8); while the broker is away there is nothing to look at."""
+    while True:
+        try:
+            async with await aio_pika.connect(cluster.system.amqp_url) as connection:
+                while True:
+                    channel = await connection.channel()
+                    queue = await channel.declare_queue("kendra.commands", passive=True)
+                    waiting = queue.declaration_result.message_count or 0
+                    if waiting > _MOST_WAITING:
+                        wrong.append(f"I8: {waiting} commands wait for kendra")
+                    await channel.close()
+                    await asyncio.sleep(_EACH)
+        except AWAY:
+            await asyncio.sleep(_EACH)
+
+
 async def queues(cluster: Cluster) -> list[str]:
     """Return what is left in the shared queues (I8)."""
     wrong = []
@@ -123,7 +144,11 @@ class Weight:
 
     files: int
     threads: int
+    ports: int
     memory: int
+
+    def __str__(self) -> str:
+        return f"{self.files} files, {self.threads} threads, {self.ports} UDP ports, {self.memory / (1 << 20):.1f} MiB"
 
 
 def weights(cluster: Cluster) -> dict[str, Weight]:
@@ -132,7 +157,8 @@ def weights(cluster: Cluster) -> dict[str, Weight]:
     for name, child in cluster.system.running.children.items():
         if child.pid is not None:
             process = psutil.Process(child.pid)
-            found[name] = Weight(process.num_fds(), process.num_threads(), process.memory_info().rss)
+            ports = sum(1 for each in process.net_connections("udp") if each.laddr)
+            found[name] = Weight(process.num_fds(), process.num_threads(), ports, process.memory_info().rss)
     return found
 
 

@@ -60,7 +60,8 @@ def different(expected: Expected, answered: Expected, names: Mapping | None = No
 
 def test_what_must_differ_does_not() -> None:
     candidate = TRANSPORT["iceCandidates"][0]
-    elsewhere = [candidate | {"address": "10.0.0.2", "ip": "10.0.0.2", "port": 2}, candidate]
+    tcp = candidate | {"protocol": "tcp", "tcpType": "passive"}
+    elsewhere = [candidate | {"address": "10.0.0.2", "ip": "10.0.0.2", "port": 2}, candidate, tcp]
     other = transport(
         id="u",
         iceParameters={"usernameFragment": "wxyz", "password": "secret", "iceLite": True},

@@ -178,7 +178,7 @@ async def test_services_that_the_environment_names_are_used_and_left_running(
     up = Up(place, given=dict(zip(names, urls, strict=True)))
     link = await up.start()
     assert up.started().keys() == {"gateway", "kendra", "media-server-1", "media-server-2"}
-    assert await asyncio.to_thread(create_meeting, link) == 201
+    assert await asyncio.to_thread(create_meeting, link) == (201, 1)
     assert (await up.call("down"))[0] == 0
     assert await up.ended() == 0
     with psycopg.connect(postgres.url) as connection:

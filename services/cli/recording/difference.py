@@ -144,8 +144,9 @@ def _list(name: str, value: list[JsonValue], names: Mapping) -> JsonValue:
     if name == "fingerprints":
         return [{"algorithm": one.get("algorithm")} for one in _objects(found)]
     if name == "iceCandidates":
-        kinds = {json.dumps({key: one.get(key) for key in ("protocol", "type", "tcpType")}) for one in _objects(found)}
-        return [*sorted(kinds)]
+        return sorted(
+            {json.dumps(one.get("type")) for one in _objects(found)}
+        )  # where, and over what, is the deployment's
     return sorted(found, key=json.dumps) if name in _UNORDERED else found
 
 
