@@ -20,8 +20,7 @@ status:
 test:
 	@$(PYTHON3) scripts/install.py test
 	@cd web && npm run --silent test
-	@$(PYTHON3) scripts/native.py test
-	@exec $(BIN)/pytest $(TESTS)
+	@BIN=$(BIN) PYTHON3=$(PYTHON3) sh scripts/test.sh $(TESTS)
 
 # Every flow through every fault point; `make test` goes through a fixed selection of them.
 faults:

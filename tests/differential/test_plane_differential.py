@@ -21,7 +21,7 @@ from sfu.plane.reference.history import History
 from sfu.plane.reference.inbound import Inbound
 from sfu.plane.reference.nack import NackGenerator
 from sfu.plane.reference.outbound import Outbound
-from tests.pure.plane_scenarios import Address, Scenario, Step, session
+from tests.differential.plane_scenarios import Address, Scenario, Step, session
 
 pytestmark = pytest.mark.skipif(bool(native.missing()), reason=f"no native plane: {native.missing()}")
 
