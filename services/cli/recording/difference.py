@@ -144,9 +144,7 @@ def _list(name: str, value: list[JsonValue], names: Mapping) -> JsonValue:
     if name == "fingerprints":
         return [{"algorithm": one.get("algorithm")} for one in _objects(found)]
     if name == "iceCandidates":
-        return sorted(
-            {json.dumps(one.get("type")) for one in _objects(found)}
-        )  # where, and over what, is the deployment's
+        return [*sorted({str(one.get("type")) for one in _objects(found)})]  # where, over what: the deployment's
     return sorted(found, key=json.dumps) if name in _UNORDERED else found
 
 
