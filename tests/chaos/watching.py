@@ -149,6 +149,11 @@ class Weight:
     ports: int
     memory: int
 
+    def outgrows(self, start: "Weight") -> bool:
+        """Return whether it is more than at the start, beyond what a pool and an allocator keep."""
+        held = self.threads > start.threads * _MORE or self.ports > start.ports
+        return held or self.files > start.files * _MORE + _MORE_FILES or self.memory > start.memory * _MORE_MEMORY
+
     def __str__(self) -> str:
         return f"{self.files} files, {self.threads} threads, {self.ports} UDP ports, {self.memory / (1 << 20):.1f} MiB"
 
@@ -171,9 +176,7 @@ def grown(before: dict[str, Weight], after: dict[str, Weight]) -> list[str]:
         now = after.get(name)
         if now is None:
             wrong.append(f"I9: {name} does not run")
-        elif now.threads > was.threads * _MORE or now.ports > was.ports:
-            wrong.append(f"I9: {name} held {was} at the start and holds {now}")
-        elif now.files > was.files * _MORE + _MORE_FILES or now.memory > was.memory * _MORE_MEMORY:
+        elif now.outgrows(was):
             wrong.append(f"I9: {name} held {was} at the start and holds {now}")
     return wrong
 
