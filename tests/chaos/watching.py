@@ -17,7 +17,7 @@ from tests.truth.seen import Key, Thing
 FENCED_WITHIN = 10.0
 """How long after the fence reached its server nothing of an older epoch may be forwarded."""
 _EACH = 0.5
-_MORE_FILES = 4
+_MORE_FILES = 12
 """Connections that a pool may have opened since."""
 _MORE = 1.05
 _MORE_MEMORY = 1.1
