@@ -1,5 +1,6 @@
 """Fixtures for all rings. Nothing is started until a test asks for it."""
 
+import signal
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
@@ -22,6 +23,12 @@ class MakeSystem(Protocol):
         settings: dict[str, dict[str, str]] | None = None,
         late: Sequence[str] = (),
     ) -> System: ...
+
+
+def pytest_configure() -> None:
+    """Let commands that tests start hear Ctrl-C: a shell has what it runs in the background ignore it, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
