@@ -24,7 +24,6 @@ class Plane:
         pin: int | None = None,
         name: str = "plane",
         frame_wait_us: int = 4000,
-        nap_us: int = 0,
     ) -> None:
         """Bind every address, UDP and TCP, with one port number (0: any). Raises OSError."""
 

@@ -15,6 +15,11 @@ impl Core {
         self.timers.next()
     }
 
+    /// Whether `due` has something to do already.
+    pub fn has_due(&self, now: Micros) -> bool {
+        self.timers.any(now)
+    }
+
     /// Do what is due.
     pub fn due(&mut self, now: Micros, out: &mut Output) {
         if now >= self.timers.flush_at {

@@ -22,6 +22,8 @@ pub struct Heading {
     mid_id: u8,
     mid_length: u8,
     mid: [u8; SHORT],
+    /// What the header may take beyond the producer's.
+    more: usize,
     /// The payload types that the receiver takes, each with that of its RTX; one is the rule.
     first: (u8, Option<u8>),
     rest: Box<[(u8, Option<u8>)]>,
@@ -58,6 +60,7 @@ impl Heading {
             mid_id: mid.unwrap_or_default(),
             mid_length: if fits { text.len() as u8 } else { 0 },
             mid: short,
+            more: text.len() + SLACK,
             first: types.next().unwrap_or((u8::MAX, None)),
             rest: types.collect(),
             wide: Box::new(Wide { ids: extensions, mid: mid.map(|id| (id, order.mid.clone())) }),
@@ -72,8 +75,7 @@ impl Heading {
 
     /// The most bytes that a packet's header can take.
     pub fn room(&self, packet: &Packet) -> usize {
-        let mid = self.wide.mid.as_ref().map_or(0, |(_, mid)| mid.len());
-        packet.header.payload_at + mid + SLACK
+        packet.header.payload_at + self.more
     }
 
     /// Write a packet's header to the front of `piece`, which has `room`; return its length.

@@ -24,6 +24,7 @@ pub mod order;
 #[cfg(feature = "python")]
 mod orders_from_python;
 pub mod outbound;
+pub mod patient;
 pub mod payload;
 pub mod pool;
 pub mod port;

@@ -14,6 +14,10 @@ pub trait Machine {
     fn datagram(&mut self, data: &mut [u8], from: Tuple, now: Micros, out: &mut Output);
     /// When `due` must be called at the latest; `Micros::MAX` for never.
     fn next_due(&self) -> Micros;
+    /// Whether `due` has something to do already, for a turn that something else brought.
+    fn has_due(&self, now: Micros) -> bool {
+        self.next_due() <= now
+    }
     /// Do what is due.
     fn due(&mut self, now: Micros, out: &mut Output);
     /// Whether an authentic check came over this tuple.
@@ -33,6 +37,10 @@ impl Machine for Core {
 
     fn next_due(&self) -> Micros {
         Core::next_due(self)
+    }
+
+    fn has_due(&self, now: Micros) -> bool {
+        Core::has_due(self, now)
     }
 
     fn due(&mut self, now: Micros, out: &mut Output) {

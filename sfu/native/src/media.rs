@@ -1,16 +1,24 @@
 //! Media through the core: a packet in, its copies out, RTCP both ways.
 
+use std::hint::black_box;
+
+use slotmap::SlotMap;
+
 use crate::Micros;
 use crate::batch::Output;
-use crate::core::{Core, ProducerKey, Scratch, TransportKey};
+use crate::core::{ConsumerKey, Core, ProducerKey, Scratch, TransportKey};
 use crate::ice::Tuple;
 use crate::inbound::Taken;
 use crate::order::Event;
-use crate::outbound::Arrival;
+use crate::outbound::{Arrival, Outbound};
 use crate::round_trip;
 use crate::rtcp::{self, Packet};
 use crate::rtp::{self, Header};
 use crate::timers::FEEDBACK;
+use crate::transport::Transport;
+
+/// Receivers whose state is fetched from memory together.
+const WARM: usize = 8;
 
 impl Core {
     /// Take an SRTP or SRTCP packet; false if it was nothing for us (RFC 5761 §4 tells the two apart).
@@ -87,7 +95,10 @@ impl Core {
             out.events.push(Event::StreamStarted { producer: stream.order.producer.clone() });
         }
         match taken {
-            Taken::Flush => self.flush(producer, now, out),
+            Taken::Flush => {
+                self.waits_no_more(producer);
+                self.flush(producer, now, out);
+            }
             Taken::Waits => {
                 let at = self.producers[producer].flush_at.unwrap_or(now);
                 if !self.timers.flush.contains(&producer) {
@@ -104,6 +115,16 @@ impl Core {
         }
     }
 
+    /// Wake up for nobody whose frame is whole.
+    fn waits_no_more(&mut self, producer: ProducerKey) {
+        let Self { timers, producers, .. } = self;
+        if let Some(at) = timers.flush.iter().position(|each| *each == producer) {
+            timers.flush.swap_remove(at);
+            let waiting = timers.flush.iter().filter_map(|key| producers.get(*key)?.flush_at);
+            timers.flush_at = waiting.min().unwrap_or(Micros::MAX);
+        }
+    }
+
     /// Send what waits of a producer to its consumers: each gets its packets in one run.
     pub(crate) fn flush(&mut self, producer: ProducerKey, now: Micros, out: &mut Output) {
         let Self { producers, consumers, transports, scratch, .. } = self;
@@ -112,7 +133,10 @@ impl Core {
         let Scratch { arrivals, .. } = scratch;
         std::mem::swap(arrivals, &mut source.pending);
         let (mut wanted, mut urgent) = (false, false);
-        for key in &source.consumers {
+        for (place, key) in source.consumers.iter().enumerate() {
+            if place % WARM == 0 {
+                warm(source.consumers.iter().skip(place).take(WARM), consumers, transports);
+            }
             let Some(consumer) = consumers.get_mut(*key) else { continue };
             let Some(transport) = transports.get(consumer.transport) else { continue };
             let way = transport.way();
@@ -217,4 +241,18 @@ impl Core {
             _ => {}
         }
     }
+}
+
+/// Have the processor fetch what the next receivers need, for all of them at once: each on its own would wait for memory, as between two
+/// frames their state leaves the caches.
+fn warm<'a>(
+    keys: impl Iterator<Item = &'a ConsumerKey>,
+    consumers: &SlotMap<ConsumerKey, Outbound>,
+    transports: &SlotMap<TransportKey, Transport>,
+) {
+    let read = keys.filter_map(|key| {
+        let consumer = consumers.get(*key)?;
+        Some(consumer.warm() ^ transports.get(consumer.transport)?.warm())
+    });
+    black_box(read.fold(0, |all, one| all ^ one));
 }

@@ -1,9 +1,11 @@
 //! A stream that goes out: its header rewritten, its payload sealed straight from the producer's history, sent again on request.
 
+use std::sync::Arc;
+
 use crate::Micros;
 use crate::batch::Output;
 use crate::core::{ProducerKey, TransportKey};
-use crate::counters::TransportCounters;
+use crate::counters::{StreamCounters, TransportCounters};
 use crate::extensions::{self, MID};
 use crate::flood::Rate;
 use crate::heading::Heading;
@@ -45,6 +47,7 @@ pub struct Outbound {
     pub paused: bool,
     pub selector: Selector,
     heading: Heading,
+    counters: Arc<StreamCounters>,
     next_rtx: u64,
     resends: Resends,
     resend_rate: Rate,
@@ -71,6 +74,7 @@ impl Outbound {
             next_rtx: order.first_rtx_sequence.into(),
             paused: order.paused,
             reports: Reports::new(&order.counters),
+            counters: order.counters.clone(),
             order,
             transport,
             producer,
@@ -78,6 +82,11 @@ impl Outbound {
             resend_rate: Rate::new(RESENDS_PER_SECOND, RESENDS_PER_SECOND),
             eager: true,
         }
+    }
+
+    /// Read a little of all that `forward` needs: see `media::warm`.
+    pub fn warm(&self) -> u64 {
+        self.counters.packets.get() ^ self.selector.last() ^ u64::from(self.heading.ssrc)
     }
 
     /// Send a producer's packet on; false if a key frame is needed before anything can be sent.
@@ -93,8 +102,8 @@ impl Outbound {
                 let payload = packet.header.payload(&packet.data);
                 let sent = self.seal(packet, packet.payload_type, self.heading.ssrc, number, payload, way, out);
                 way.counters.rtp_bytes_sent.add(sent);
-                self.order.counters.packets.add(1);
-                self.order.counters.bytes.add(payload.len() as u64);
+                self.counters.packets.add(1);
+                self.counters.bytes.add(payload.len() as u64);
             }
         }
         true
@@ -129,7 +138,7 @@ impl Outbound {
         now: Micros,
         out: &mut Output,
     ) {
-        let counters = self.order.counters.clone();
+        let counters = self.counters.clone();
         counters.nacks.add(1);
         let round_trip = Some(counters.round_trip.get()).filter(|each| *each > 0).unwrap_or(UNMEASURED);
         for sequence in sequences {
@@ -173,7 +182,7 @@ impl Outbound {
 
     /// Take the receiver's view of this stream.
     pub fn reported(&mut self, report: &Report, now: Micros) {
-        self.reports.received(report, &self.order.counters, now);
+        self.reports.received(report, &self.counters, now);
     }
 
     /// Write the sender report that is due; false and nothing while nothing is sent.

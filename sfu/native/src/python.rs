@@ -30,18 +30,17 @@ impl Plane {
 impl Plane {
     /// Listen on these (ip, port), UDP and TCP; port 0 takes any that is free on all, the same for all. Raises OSError.
     #[new]
-    #[pyo3(signature = (addresses, consent_timeout, pin=None, name="plane", frame_wait_us=4000, nap_us=0))]
+    #[pyo3(signature = (addresses, consent_timeout, pin=None, name="plane", frame_wait_us=4000))]
     fn new(
         addresses: Vec<(String, u16)>,
         consent_timeout: f64,
         pin: Option<usize>,
         name: &str,
         frame_wait_us: Micros,
-        nap_us: Micros,
     ) -> PyResult<Self> {
         let addresses = addresses.into_iter().map(address).collect::<PyResult<_>>()?;
         let core = config(consent_timeout, frame_wait_us);
-        let config = worker::Config { name: name.to_owned(), addresses, tcp: true, pin, nap: nap_us };
+        let config = worker::Config { name: name.to_owned(), addresses, tcp: true, pin };
         let started = Worker::start(config, |counters| core::Core::with_counters(core, counters));
         let worker = started.map_err(|error| match error.raw_os_error() {
             Some(number) => PyOSError::new_err((number, error.to_string())),

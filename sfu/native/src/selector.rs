@@ -43,6 +43,11 @@ impl Selector {
         Self { synced: false, first: 0, last: 0, next: first_number.into(), offset: 0 }
     }
 
+    /// The newest of the producer's packets that were chosen.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Begin anew at the next key frame.
     pub fn desync(&mut self) {
         self.synced = false;

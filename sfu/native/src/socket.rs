@@ -86,19 +86,6 @@ impl Sockets {
         self.sockets.get(local).map(|socket| &socket.udp)
     }
 
-    /// Receive one batch; how many datagrams are in `inbox` then. An error that an earlier datagram left is passed over.
-    pub fn receive(&self, local: usize, inbox: &mut Inbox) -> usize {
-        let Some(socket) = self.get(local) else { return 0 };
-        loop {
-            match inbox.receive(socket.as_fd()) {
-                Ok(count) => return count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return 0,
-                Err(error) if passing(&error) => {}
-                Err(_) => return 0,
-            }
-        }
-    }
-
     /// Send those messages of a batch that leave by UDP.
     pub fn send(&mut self, batch: &Batch) {
         let mut waiting = std::mem::take(&mut self.waiting);
@@ -172,6 +159,18 @@ impl Sockets {
             }
             again = false;
             done += 1;
+        }
+    }
+}
+
+/// Receive one batch from a socket; how many datagrams are in `inbox` then. An error that an earlier datagram left is passed over.
+pub fn receive(socket: &UdpSocket, inbox: &mut Inbox) -> usize {
+    loop {
+        match inbox.receive(socket.as_fd()) {
+            Ok(count) => return count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return 0,
+            Err(error) if passing(&error) => {}
+            Err(_) => return 0,
         }
     }
 }

@@ -22,6 +22,11 @@ pub fn now() -> Micros {
     clock(libc::CLOCK_MONOTONIC)
 }
 
+/// Microseconds of the wall clock, by which the kernel stamps datagrams.
+pub fn wall() -> Micros {
+    clock(libc::CLOCK_REALTIME)
+}
+
 /// CPU time that the calling thread took, in user and kernel mode together.
 pub fn thread_time() -> Micros {
     clock(libc::CLOCK_THREAD_CPUTIME_ID)
@@ -31,6 +36,10 @@ fn clock(which: libc::clockid_t) -> Micros {
     let mut time = timespec(0);
     // SAFETY: the kernel writes one timespec, and `time` is one.
     unsafe { libc::clock_gettime(which, &mut time) };
+    micros(time)
+}
+
+fn micros(time: libc::timespec) -> Micros {
     time.tv_sec as Micros * 1_000_000 + time.tv_nsec as Micros / 1000
 }
 
@@ -70,18 +79,63 @@ pub fn set_buffers(socket: BorrowedFd, receive: c_int, send: c_int) {
 
 /// Bind a UDP socket that never blocks; one of IPv6 takes no IPv4.
 pub fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    Ok(bound(address, libc::SOCK_DGRAM)?.into())
+    Ok(bound(address, libc::SOCK_DGRAM, false)?.into())
+}
+
+/// Bind another UDP socket to the address of one that shares its port.
+pub fn udp_beside(address: SocketAddr) -> io::Result<UdpSocket> {
+    Ok(bound(address, libc::SOCK_DGRAM, true)?.into())
+}
+
+/// Let others of this user bind a socket's port too, if they ask to share it.
+pub fn share_port(socket: BorrowedFd) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)
+}
+
+/// Have the kernel note when each datagram came: see `Inbox::stamp`.
+pub fn stamp(socket: BorrowedFd) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
+}
+
+/// Of two sockets that share a port, have the kernel put SR, RR, XR, transport-wide feedback and REMB into the second, all else
+/// into the first. Told by the bytes that SRTCP leaves readable (RFC 3711 §3.4); what is too short goes to the first.
+pub fn sort_reports(second: BorrowedFd) -> io::Result<()> {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+    const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+    const EQUALS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut steps = [
+        step(LOAD, 0, 0, 1),
+        step(EQUALS, 7, 0, 200), // SR
+        step(EQUALS, 6, 0, 201), // RR
+        step(EQUALS, 5, 0, 207), // XR
+        step(EQUALS, 1, 0, 205), // feedback about packets
+        step(EQUALS, 0, 4, 206), // feedback about a payload
+        step(LOAD, 0, 0, 0),
+        step(AND, 0, 0, 0xDF),
+        step(EQUALS, 0, 1, 0x80 | 15), // transport-wide feedback; REMB
+        step(RETURN, 0, 0, 1),
+        step(RETURN, 0, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    let (value, length) = ((&raw const program).cast(), size_of_val(&program) as libc::socklen_t);
+    // SAFETY: the kernel reads one sock_fprog and the steps that it points to; both live until the call is over.
+    checked(unsafe {
+        libc::setsockopt(second.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, value, length)
+    })?;
+    Ok(())
 }
 
 /// Listen for TCP connections without ever blocking; a listener of IPv6 takes no IPv4.
 pub fn tcp(address: SocketAddr, backlog: c_int) -> io::Result<TcpListener> {
-    let socket = bound(address, libc::SOCK_STREAM)?;
+    let socket = bound(address, libc::SOCK_STREAM, false)?;
     // SAFETY: no memory is passed.
     checked(unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
     Ok(socket.into())
 }
 
-fn bound(address: SocketAddr, kind: c_int) -> io::Result<OwnedFd> {
+fn bound(address: SocketAddr, kind: c_int, shared: bool) -> io::Result<OwnedFd> {
     let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: no memory is passed; the descriptor is new, so nobody else owns it.
     let socket = unsafe {
@@ -90,6 +144,9 @@ fn bound(address: SocketAddr, kind: c_int) -> io::Result<OwnedFd> {
     let borrowed = std::os::fd::AsFd::as_fd(&socket);
     if kind == libc::SOCK_STREAM {
         set_option(borrowed, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    }
+    if shared {
+        share_port(borrowed)?;
     }
     if domain == libc::AF_INET6 {
         set_option(borrowed, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
@@ -168,7 +225,17 @@ pub struct Inbox {
     bytes: Vec<u8>,
     names: Vec<Name>,
     _vectors: Vec<libc::iovec>,
+    controls: Vec<Control>,
     headers: Vec<libc::mmsghdr>,
+}
+
+/// Room for a control message that holds a time.
+type Control = [u64; 4];
+const _: () = assert!(stamped_length() <= size_of::<Control>());
+
+const fn stamped_length() -> usize {
+    // SAFETY: arithmetic only.
+    unsafe { libc::CMSG_LEN(size_of::<libc::timespec>() as u32) as usize }
 }
 
 impl Default for Inbox {
@@ -177,20 +244,23 @@ impl Default for Inbox {
         // SAFETY: names, iovecs and headers are plain numbers and pointers, for which zero is a value.
         let (mut names, mut vectors, mut headers) =
             unsafe { (vec![zeroed::<Name>(); BATCH], vec![zeroed::<libc::iovec>(); BATCH], vec![zeroed(); BATCH]) };
+        let mut controls = vec![Control::default(); BATCH];
         let (bytes_at, names_at, vectors_at): (*mut u8, *mut Name, *mut libc::iovec) =
             (bytes.as_mut_ptr(), names.as_mut_ptr(), vectors.as_mut_ptr());
+        let controls_at = controls.as_mut_ptr();
         for (index, header) in headers.iter_mut().enumerate() {
             let header: &mut libc::mmsghdr = header;
-            // SAFETY: each vector has BATCH parts, of the bytes LONGEST each, and `index` is less.
+            // SAFETY: each vector has BATCH parts, of the bytes LONGEST each, and `index` is less than BATCH.
             unsafe {
                 let vector = vectors_at.add(index);
                 vector.write(libc::iovec { iov_base: bytes_at.add(index * LONGEST).cast(), iov_len: LONGEST });
                 header.msg_hdr.msg_name = names_at.add(index).cast();
                 header.msg_hdr.msg_iov = vector;
+                header.msg_hdr.msg_control = controls_at.add(index).cast();
             }
             header.msg_hdr.msg_iovlen = 1;
         }
-        Inbox { bytes, names, _vectors: vectors, headers }
+        Inbox { bytes, names, _vectors: vectors, controls, headers }
     }
 }
 
@@ -199,9 +269,10 @@ impl Inbox {
     pub fn receive(&mut self, socket: BorrowedFd) -> io::Result<usize> {
         for header in &mut self.headers {
             header.msg_hdr.msg_namelen = size_of::<Name>() as libc::socklen_t;
+            header.msg_hdr.msg_controllen = size_of::<Control>() as _;
         }
         let (headers, count) = (self.headers.as_mut_ptr(), BATCH as libc::c_uint);
-        // SAFETY: there are BATCH headers, each pointing to a name, an iovec and LONGEST bytes of this Inbox.
+        // SAFETY: there are BATCH headers, each pointing to a name, an iovec, a Control and LONGEST bytes of this Inbox.
         let got = unsafe { libc::recvmmsg(socket.as_raw_fd(), headers, count, libc::MSG_DONTWAIT as _, null_mut()) };
         Ok(checked(got)? as usize)
     }
@@ -220,6 +291,23 @@ impl Inbox {
             std::slice::from_raw_parts_mut(self.bytes.as_mut_ptr().add(start), (header.msg_len as usize).min(LONGEST))
         };
         Some((bytes, address))
+    }
+}
+
+impl Inbox {
+    /// When one of them came, by the wall clock. None if its socket does not stamp (`stamp`).
+    pub fn stamp(&self, index: usize) -> Option<Micros> {
+        let header = self.headers.get(index)?;
+        if header.msg_hdr.msg_controllen < stamped_length() as _ {
+            return None;
+        }
+        let control = self.controls.as_ptr();
+        // SAFETY: `index` is below BATCH, and the kernel wrote a control message with at least a timespec's bytes there.
+        let (kind, time) = unsafe {
+            let control = control.add(index).cast::<libc::cmsghdr>();
+            ((*control).cmsg_type, libc::CMSG_DATA(control).cast::<libc::timespec>().read_unaligned())
+        };
+        (kind == libc::SCM_TIMESTAMPNS).then(|| micros(time))
     }
 }
 

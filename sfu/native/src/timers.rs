@@ -6,8 +6,11 @@ use crate::core::{ProducerKey, TransportKey};
 /// A turn of the wheel, and how many a second has.
 pub const TURN: Micros = 25_000;
 const TURNS: usize = 40;
-/// How often transport-wide feedback goes out.
-pub const FEEDBACK: Micros = 100_000;
+/// How long a second may be late: so long it waits for a turn that something else brings.
+const SLACK: Micros = 50_000;
+/// How often transport-wide feedback goes out: after so long with the next turn, after so much longer by a turn of its own.
+pub const FEEDBACK: Micros = 75_000;
+const FEEDBACK_SLACK: Micros = 25_000;
 const NEVER: Micros = Micros::MAX;
 
 /// The lists that time works off.
@@ -74,9 +77,18 @@ impl Timers {
         (from..=current).flat_map(|turn| self.wheel[(turn % TURNS as u64) as usize].iter().copied()).collect()
     }
 
-    /// When `Core::due` must be called at the latest.
+    /// When `Core::due` must be called at the latest. To wake up costs more than most of what is done then, so what can wait does.
     pub fn next(&self) -> Micros {
-        let turn = if self.count == 0 { NEVER } else { self.turn.unwrap_or(0).saturating_mul(TURN) };
-        turn.min(self.feedback_at).min(self.repair_at).min(self.flush_at)
+        let turn = self.next_turn().saturating_add(SLACK);
+        turn.min(self.feedback_at.saturating_add(FEEDBACK_SLACK)).min(self.repair_at).min(self.flush_at)
+    }
+
+    /// Whether there is something to do for whoever is awake.
+    pub fn any(&self, now: Micros) -> bool {
+        now >= self.next_turn().min(self.feedback_at).min(self.repair_at).min(self.flush_at)
+    }
+
+    fn next_turn(&self) -> Micros {
+        if self.count == 0 { NEVER } else { self.turn.unwrap_or(0).saturating_mul(TURN) }
     }
 }

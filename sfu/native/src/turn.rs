@@ -12,21 +12,21 @@ use crate::listener::{FIRST, Listener};
 use crate::machine::Machine;
 use crate::mailbox::Mailbox;
 use crate::order::{Event, Order};
-use crate::socket::{NetworkCounters, Sockets};
+use crate::patient::{Arrivals, PATIENT, Patient};
+use crate::socket::{self, NetworkCounters, Sockets};
 use crate::system::{self, BATCH, Inbox, LONGEST, Poll, Ready};
 
 /// The token of the orders' descriptor.
 pub(crate) const ORDERS: u64 = u64::MAX;
 /// Batches received from one socket before others, orders and timers get their turn.
 const TURN: usize = 4;
-/// The longest nap.
-const LONGEST_NAP: Micros = 3_000;
 /// How often the thread's CPU time is read.
 const CPU_READ: Micros = 1_000_000;
 
 /// Everything that datagrams come and go through.
 pub(crate) struct Network {
     pub sockets: Sockets,
+    pub patient: Patient,
     pub listener: Listener,
     pub poll: Poll,
     /// The clock as last read: once a turn, and for each batch received.
@@ -53,31 +53,26 @@ pub(crate) struct Loop<M> {
     machine: M,
     network: Network,
     shared: Shared,
-    nap: Micros,
     inbox: Inbox,
     batch: Batch,
     events: Vec<Event>,
     orders: Vec<Order>,
     datagram: Vec<u8>,
     cpu_read_at: Micros,
-    /// Whether this turn brought RTCP, and nothing else.
-    reports_only: bool,
 }
 
 impl<M: Machine> Loop<M> {
-    pub fn new(machine: M, network: Network, shared: Shared, nap: Micros) -> Loop<M> {
+    pub fn new(machine: M, network: Network, shared: Shared) -> Loop<M> {
         Loop {
             machine,
             network,
             shared,
-            nap: nap.min(LONGEST_NAP),
             inbox: Inbox::default(),
             batch: Batch::default(),
             events: Vec::new(),
             orders: Vec::new(),
             datagram: vec![0; LONGEST],
             cpu_read_at: 0,
-            reports_only: false,
         }
     }
 
@@ -86,8 +81,7 @@ impl<M: Machine> Loop<M> {
         let mut ready = Vec::new();
         let mut open = true;
         while open {
-            let due = self.machine.next_due().min(self.network.listener.next_round());
-            let limit = if due == Micros::MAX { due } else { due.saturating_sub(system::now()) };
+            let limit = self.next_due().saturating_sub(system::now());
             self.shared.mailbox.sleeps();
             self.network.poll.wait(limit, &mut ready);
             self.network.now = system::now();
@@ -95,18 +89,14 @@ impl<M: Machine> Loop<M> {
             for ready in &ready {
                 open &= self.turn(*ready);
             }
+            self.read_reports();
             self.time();
-            self.rest();
         }
     }
 
-    /// Let reports gather: after a turn that brought nothing but RTCP the next may wait a little. To wake for each report of
-    /// each receiver costs more than to read it.
-    fn rest(&mut self) {
-        if std::mem::take(&mut self.reports_only) && self.nap > 0 {
-            let due = self.machine.next_due().saturating_sub(system::now());
-            thread::sleep(Duration::from_micros(self.nap.min(due)));
-        }
+    fn next_due(&self) -> Micros {
+        let Network { listener, patient, .. } = &self.network;
+        self.machine.next_due().min(listener.next_round()).min(patient.next_due())
     }
 
     /// Do what a ready descriptor asks for; false if the worker shall end.
@@ -115,7 +105,10 @@ impl<M: Machine> Loop<M> {
             return self.obey();
         }
         if ready.token < FIRST.into() {
-            self.receive(ready.token as u16);
+            self.receive(ready.token as u16, false);
+            self.network.patient.flows(&self.network.poll, self.network.now);
+        } else if (PATIENT..PATIENT + u64::from(FIRST)).contains(&ready.token) {
+            self.receive((ready.token - PATIENT) as u16, true);
         } else {
             self.connections(ready);
         }
@@ -150,28 +143,41 @@ impl<M: Machine> Loop<M> {
         open
     }
 
-    fn receive(&mut self, local: u16) {
+    /// Read what came to an address: its reports, or all else.
+    fn receive(&mut self, local: u16, reports: bool) {
         for _ in 0..TURN {
-            let count = self.network.sockets.receive(local.into(), &mut self.inbox);
+            let Network { sockets, patient, .. } = &self.network;
+            let socket = if reports { patient.get(local) } else { sockets.get(local.into()) };
+            let count = socket.map_or(0, |socket| socket::receive(socket, &mut self.inbox));
             if count == 0 {
                 return;
             }
             self.network.now = system::now();
-            let (mut taken, mut reports) = (0, 0);
+            let arrivals = reports.then(|| Arrivals::at(self.network.now));
+            let mut taken = 0;
             self.step(|machine, inbox, now, out| {
                 for index in 0..count {
+                    let came = arrivals.as_ref().map_or(now, |arrivals| arrivals.of(inbox, index));
                     if let Some((data, remote)) = inbox.datagram(index) {
-                        reports += usize::from(matches!(data, [128..192, 192..224, ..]));
-                        machine.datagram(data, Tuple { local, remote }, now, out);
+                        machine.datagram(data, Tuple { local, remote }, came, out);
                         taken += 1;
                     }
                 }
             });
-            self.reports_only = reports == count;
             self.shared.network.oversized.add(count as u64 - taken);
             self.time();
             if count < BATCH {
                 return;
+            }
+        }
+    }
+
+    /// Read the reports that wait, if it is time.
+    fn read_reports(&mut self) {
+        if self.network.patient.reads(&self.network.poll, self.network.now) {
+            let locals: Vec<_> = self.network.patient.locals().collect();
+            for local in locals {
+                self.receive(local, true);
             }
         }
     }
@@ -198,7 +204,7 @@ impl<M: Machine> Loop<M> {
     /// Do what is due.
     fn time(&mut self) {
         let now = self.network.now;
-        if self.machine.next_due() <= now {
+        if self.machine.has_due(now) {
             self.step(|machine, _, now, out| machine.due(now, out));
         }
         let Self { machine, network, .. } = self;

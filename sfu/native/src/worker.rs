@@ -17,6 +17,7 @@ use crate::listener::Listener;
 use crate::machine::Machine;
 use crate::mailbox::Mailbox;
 use crate::order::{Event, Order};
+use crate::patient::Patient;
 use crate::port;
 use crate::socket::{NetworkCounters, Sockets};
 use crate::system::{self, Poll};
@@ -36,8 +37,6 @@ pub struct Config {
     pub tcp: bool,
     /// The processor that it stays on.
     pub pin: Option<usize>,
-    /// How long it rests after a turn that brought nothing but RTCP, for fewer turns, 3 ms at most; 0: not at all.
-    pub nap: Micros,
 }
 
 /// A running worker, as control has it.
@@ -64,6 +63,7 @@ impl Worker {
         for (local, socket) in sockets.iter().enumerate() {
             poll.add(socket, local as u64)?;
         }
+        let patient = Patient::beside(&sockets, &poll)?;
         let listener = Listener::new(listeners, &poll, network.clone())?;
         let shared = Shared { mailbox: mailbox.clone(), counters: counters.clone(), network: network.clone() };
         let thread = thread::Builder::new().name(config.name).spawn(move || {
@@ -72,8 +72,8 @@ impl Worker {
                     let _ = system::pin(processor); // it runs as well where there is no such processor
                 }
                 let sockets = Sockets::new(sockets, shared.network.clone());
-                let network = Network { sockets, listener, poll, now: system::now() };
-                Loop::new(machine(shared.counters.clone()), network, shared.clone(), config.nap).run();
+                let network = Network { sockets, patient, listener, poll, now: system::now() };
+                Loop::new(machine(shared.counters.clone()), network, shared.clone()).run();
             }));
             shared.mailbox.end(ran.err().map(reason));
         })?;
