@@ -160,13 +160,9 @@ impl Opener {
 }
 
 /// Seals what goes to a peer.
-///
-/// The context for RTP is cached. The one for RTCP is as large, and made anew for each packet: that takes less than a microsecond,
-/// some ten times a second.
 pub struct Sealer {
     rtp: Cipher,
-    profile: Profile,
-    rtcp: SessionKeys,
+    rtcp: Cipher,
     rtcp_index: u32,
 }
 
@@ -179,12 +175,7 @@ impl Sealer {
 
     /// From session keys that are there already.
     pub fn with_session_keys(profile: Profile, rtp: &SessionKeys, rtcp: &SessionKeys) -> Result<Self, SrtpError> {
-        Ok(Self {
-            rtp: Cipher::new(profile, rtp)?,
-            profile,
-            rtcp: Cipher::new(profile, rtcp).map(|_| rtcp.clone())?,
-            rtcp_index: 0,
-        })
+        Ok(Self { rtp: Cipher::new(profile, rtp)?, rtcp: Cipher::new(profile, rtcp)?, rtcp_index: 0 })
     }
 
     /// Seal an RTP packet and return its length. `out[..header]` holds the header; `payload` is encrypted into what follows it.
@@ -213,7 +204,7 @@ impl Sealer {
             return Err(SrtpError::Exhausted);
         }
         self.rtcp_index = index;
-        match Cipher::new(self.profile, &self.rtcp)? {
+        match &self.rtcp {
             Cipher::Gcm(gcm) => gcm.seal_rtcp(ssrc, index, packet),
             Cipher::Cm(cm) => cm.seal_rtcp(ssrc, index, packet),
         }

@@ -163,9 +163,11 @@ impl<M: Machine> Loop<M> {
                         taken += 1;
                     }
                 }
+                if machine.has_due(now) {
+                    machine.due(now, out); // what it sends leaves with the rest
+                }
             });
             self.shared.network.oversized.add(count as u64 - taken);
-            self.time();
             if count < BATCH {
                 return;
             }
