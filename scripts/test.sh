@@ -1,14 +1,15 @@
 #!/bin/sh
-# The tests: what is only computed (the native crates' tests, both planes compared) runs beside pytest, which mostly waits for services.
+# The tests: what is only computed (the native crates' tests, both planes compared, the pure tests) runs beside the others, which
+# mostly wait for services.
 # With tests named as arguments, those alone. What ran beside is shown at the end; either's failure is ours.
 if [ $# -gt 0 ]; then
     exec "$BIN/pytest" "$@"
 fi
 mkdir -p .run
 beside=.run/beside.log
-(nice -n 5 "$PYTHON3" scripts/native.py test && nice -n 5 "$BIN/pytest" tests/differential) >"$beside" 2>&1 &
+(nice -n 5 "$PYTHON3" scripts/native.py test && nice -n 5 "$BIN/pytest" tests/differential tests/pure) >"$beside" 2>&1 &
 trap 'kill $! 2>/dev/null' INT TERM
-"$BIN/pytest"
+"$BIN/pytest" --deselect=tests/differential --deselect=tests/pure
 waits=$?
 wait $!
 computes=$?
