@@ -157,6 +157,13 @@ fn bound(address: SocketAddr, kind: c_int, shared: bool) -> io::Result<OwnedFd> 
     Ok(socket)
 }
 
+/// Put an eventfd in a descriptor's place: what it referred to is closed unless somebody else has it too, and its number stays its owner's.
+pub fn replace(descriptor: BorrowedFd, by: &Wake) -> io::Result<()> {
+    // SAFETY: no memory is passed; the number is open as long as it is borrowed, so it is nobody else's that is replaced.
+    checked(unsafe { libc::dup3(by.as_raw_fd(), descriptor.as_raw_fd(), libc::O_CLOEXEC) })?;
+    Ok(())
+}
+
 /// Wait until a socket takes data again; false if it did not in time.
 pub fn writable(socket: BorrowedFd, limit: Micros) -> bool {
     let mut asked = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
