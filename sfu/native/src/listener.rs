@@ -32,7 +32,7 @@ const TURN: usize = 64;
 
 /// The listeners and their connections.
 pub struct Listener {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Arc<TcpListener>>,
     /// Until when no connection is accepted.
     deaf_until: Option<Micros>,
     connections: Vec<Option<Connection>>,
@@ -49,7 +49,12 @@ pub struct Listener {
 
 impl Listener {
     /// Take listeners into use: `poll` hears of their connections.
-    pub fn new(listeners: Vec<TcpListener>, poll: &Poll, counters: Arc<NetworkCounters>) -> std::io::Result<Listener> {
+    pub fn new(
+        listeners: Vec<impl Into<Arc<TcpListener>>>,
+        poll: &Poll,
+        counters: Arc<NetworkCounters>,
+    ) -> std::io::Result<Listener> {
+        let listeners: Vec<Arc<TcpListener>> = listeners.into_iter().map(Into::into).collect();
         for (index, listener) in listeners.iter().enumerate() {
             poll.add(listener, LISTENERS + index as u64)?;
         }

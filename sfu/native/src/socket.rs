@@ -42,7 +42,7 @@ pub struct NetworkCounters {
 /// One UDP socket.
 #[derive(Debug)]
 struct Socket {
-    udp: UdpSocket,
+    udp: Arc<UdpSocket>,
     /// Whether the kernel cuts messages for it, and whether it ever did.
     segments: bool,
     proven: bool,
@@ -59,8 +59,9 @@ pub struct Sockets {
 
 impl Sockets {
     /// Take sockets into use.
-    pub fn new(sockets: Vec<UdpSocket>, counters: Arc<NetworkCounters>) -> Sockets {
-        let sockets = sockets.into_iter().map(|udp| Socket { udp, segments: true, proven: false }).collect();
+    pub fn new(sockets: Vec<impl Into<Arc<UdpSocket>>>, counters: Arc<NetworkCounters>) -> Sockets {
+        let sockets =
+            sockets.into_iter().map(|udp| Socket { udp: udp.into(), segments: true, proven: false }).collect();
         Sockets { sockets, outbox: Outbox::default(), waiting: Vec::new(), counters }
     }
 
@@ -83,7 +84,7 @@ impl Sockets {
 
     /// One of them.
     pub fn get(&self, local: usize) -> Option<&UdpSocket> {
-        self.sockets.get(local).map(|socket| &socket.udp)
+        self.sockets.get(local).map(|socket| &*socket.udp)
     }
 
     /// Send those messages of a batch that leave by UDP.
