@@ -22,8 +22,6 @@ from sfu.worker import Worker, WorkerSettings
 MOST_DEATHS = 5
 WITHIN = 60.0
 FIRST_PAUSE = 0.2
-LETTING_GO, AGAIN = 4, 0.03
-"""How often a port that is taken is tried, and the seconds between."""
 DIES_ON = "DOORDARSHAN_WORKER_DIES_ON"
 """For tests: the name of the signal on which the fullest worker of this process dies."""
 
@@ -102,13 +100,12 @@ class Reviving:
         self._give_up()
 
     async def _listening(self, number: int, port: int) -> Worker | None:
-        """Open a worker on that port, which the dead one's thread may still be letting go; on any other only if the operator named none."""
-        for at in (port,) * LETTING_GO if self._settings.media_port else (*(port,) * LETTING_GO, 0):
+        """Open a worker on that port; on any other only if the operator named none."""
+        for at in (port,) if self._settings.media_port else (port, 0):
             try:
                 return await _opened(self._settings, number, at)
             except OSError as error:
                 refused = error
-                await asyncio.sleep(AGAIN)
         log.warning("a worker cannot listen", port=port, error=refused.strerror)
         return None
 

@@ -61,7 +61,7 @@ class Plane:
         """Return counters by the names of `seat.PlaneStats`."""
 
     def close(self) -> bool:
-        """Close the sockets and end the thread; False if it stands still, after some seconds."""
+        """Close the sockets and end the thread; False if it stands still, after a quarter of a second: it is left behind."""
 
     def panic(self) -> None:
         """Let the thread panic."""

@@ -6,7 +6,6 @@ share one port number, on every address. Without the package (it is built where 
 
 import asyncio
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import ClassVar, Literal, TypeVar
@@ -26,12 +25,6 @@ logger = logging.getLogger(__name__)
 
 HOST_TYPE, FIRST_PREFERENCE, STEP = 64, 10_000, 100
 """RFC 8445 §5.1.2.1 with mediasoup's numbers: each further address is liked a little less, and TCP less than any UDP."""
-
-PATIENCE = 0.1
-"""Seconds that the event loop waits for a plane's thread to end; one that stands still may end later, or never."""
-
-_left_behind: list["packet_plane.Plane"] = []
-"""Planes whose threads did not end: to drop one would wait for its thread."""
 
 Counters = TypeVar("Counters", seat.TransportStats, seat.StreamStats, seat.PlaneStats)
 
@@ -118,11 +111,8 @@ class NativePlane:
             return  # the descriptor may be somebody else's by now
         self._open = False
         self._loop.remove_reader(self._descriptor)
-        closing = threading.Thread(target=self._plane.close, name="closing a plane", daemon=True)
-        closing.start()
-        closing.join(PATIENCE)  # one that is well ends at once, and its port is free then
-        if closing.is_alive():
-            _left_behind.append(self._plane)
+        if not self._plane.close():
+            logger.warning("the thread of a plane stands still; it is left behind, its port is free")
 
 
 def candidates(announced: Sequence[str], port: int) -> list[IceCandidate]:

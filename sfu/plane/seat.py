@@ -318,4 +318,4 @@ class PacketPlane(Protocol):
         """
 
     def close(self) -> None:
-        """Close the sockets; no event comes after. Waits for nothing: not for a loop that stands still either."""
+        """Close the sockets; no event comes after, and the port is free. A loop that stands still is not waited for: it is left behind."""

@@ -216,7 +216,8 @@ async def test_one_that_stands_still_is_told_of_and_after_a_while_taken_for_dead
         assert DEATHS.labels(stuck.id)._value.get() == was[1] + 1
         await eventually(lambda: _true(len(server.world.workers) == 2))
         assert server.world.workers[0] is well
-        assert server.world.workers[1].id == stuck.id
+        again = server.world.workers[1]
+        assert (again.id, again.port) == (stuck.id, stuck.port), "the port is free although the thread stands still"
         assert await other.transport("recv")
         await lost.wants(None)
         await eventually(lambda: _true(not server.world.registry.lost))

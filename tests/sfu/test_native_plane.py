@@ -93,7 +93,12 @@ async def test_nobody_waits_for_a_plane_that_stands_still(here: Room) -> None:
     assert here.worker.load().transports == 1
     assert plane_of(here).transport_stats(transport.id).bytes_received == 0
     plane_of(here).close()
+    again = await Worker.create(WorkerSettings(port=here.worker.port, plane="native"))
     assert time.monotonic() - began < 0.5
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"anybody there?", ("127.0.0.1", again.port))
+        await until(lambda: again.load().packets_received == 1)
+    await again.close()
 
 
 async def test_a_peer_may_come_over_tcp_on_the_same_port(here: Room) -> None:

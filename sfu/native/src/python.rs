@@ -104,9 +104,9 @@ impl Plane {
         plane_stats(py, self.worker.counters())
     }
 
-    /// Close the sockets and end the thread; no event comes after. Returns whether the thread ended in time.
+    /// Close the sockets and end the thread; no event comes after. Returns false if the thread stands still: it was left behind.
     fn close(&self, py: Python<'_>) -> bool {
-        py.detach(|| self.worker.close())
+        py.detach(|| self.worker.close(worker::PATIENCE))
     }
 
     /// Let the thread panic: for tests of what happens then.

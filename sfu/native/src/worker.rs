@@ -1,13 +1,14 @@
 //! One thread that owns a plane's sockets and its core: it sleeps until something comes or is due, and never waits besides.
 //!
-//! A panic on it ends this worker only: its descriptors are closed, `Died` is told, and orders after it have no effect.
+//! A panic on it ends this worker only: its descriptors are closed, `Died` is told, and orders after it have no effect. A thread that
+//! stands still is not waited for: its sockets are taken from it, so that their port is free, and it ends when it goes on.
 
 use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,8 +24,11 @@ use crate::socket::{NetworkCounters, Sockets};
 use crate::system::{self, Poll};
 use crate::turn::{Loop, Network, ORDERS, Shared};
 
-/// How long closing waits for a thread that does not end.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a turn may last before closing waits for its thread no longer.
+pub const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A socket that the thread owns, as long as it has it.
+type Lent = Weak<dyn AsFd + Send + Sync>;
 
 /// How a worker is.
 #[derive(Clone, Debug)]
@@ -45,6 +49,7 @@ pub struct Worker {
     addresses: Vec<SocketAddr>,
     counters: Arc<PlaneCounters>,
     network: Arc<NetworkCounters>,
+    lent: Vec<Lent>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -57,6 +62,9 @@ impl Worker {
         let mailbox = Arc::new(Mailbox::new()?);
         let (counters, network) = (Arc::<PlaneCounters>::default(), Arc::<NetworkCounters>::default());
         let (sockets, listeners) = port::bind(&config.addresses, config.tcp)?;
+        let sockets: Vec<_> = sockets.into_iter().map(Arc::new).collect();
+        let listeners: Vec<_> = listeners.into_iter().map(Arc::new).collect();
+        let lent = sockets.iter().map(lent).chain(listeners.iter().map(lent)).collect();
         let addresses = sockets.iter().map(|socket| socket.local_addr()).collect::<io::Result<_>>()?;
         let poll = Poll::new()?;
         poll.add(mailbox.ordered(), ORDERS)?;
@@ -77,7 +85,7 @@ impl Worker {
             }));
             shared.mailbox.end(ran.err().map(reason));
         })?;
-        Ok(Worker { mailbox, addresses, counters, network, thread: Mutex::new(Some(thread)) })
+        Ok(Worker { mailbox, addresses, counters, network, lent, thread: Mutex::new(Some(thread)) })
     }
 
     /// Give an order; never waits.
@@ -135,23 +143,40 @@ impl Worker {
         self.mailbox.cpu.get()
     }
 
-    /// End the thread after the orders given so far; the sockets are closed then and no event is told after. Returns false if
-    /// the thread is stuck: it is left behind.
-    pub fn close(&self) -> bool {
-        let ended = self.mailbox.close(PATIENCE);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread.filter(|_| ended) {
+    /// End the thread after the orders given so far; the port is free then and no event is told after. Returns false if the thread's
+    /// turn lasts longer than that: it is left behind without its sockets. Nobody waits for it again.
+    pub fn close(&self, patience: Duration) -> bool {
+        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return self.mailbox.close(Duration::ZERO);
+        };
+        let lasted = Duration::from_micros(self.busy_for().unwrap_or_default());
+        let ended = self.mailbox.close(patience.saturating_sub(lasted));
+        if ended {
             let _ = thread.join(); // it cannot have panicked: that is caught
+        } else {
+            self.take_sockets();
         }
         self.mailbox.drain();
         ended
+    }
+
+    /// Close what the thread listens on, under the numbers that it has for it.
+    fn take_sockets(&self) {
+        for socket in self.lent.iter().filter_map(Weak::upgrade) {
+            let _ = system::replace(socket.as_fd(), self.mailbox.ordered()); // both are open, so it cannot fail
+        }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.close();
+        self.close(PATIENCE);
     }
+}
+
+fn lent<S: AsFd + Send + Sync + 'static>(socket: &Arc<S>) -> Lent {
+    let socket: Arc<dyn AsFd + Send + Sync> = socket.clone();
+    Arc::downgrade(&socket)
 }
 
 /// What a panic said.

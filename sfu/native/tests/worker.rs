@@ -126,6 +126,18 @@ fn echoed(address: SocketAddr, count: u32) {
     }
 }
 
+/// What comes back of a frame over TCP.
+fn exchanged(address: SocketAddr) -> [u8; 10] {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut bytes = Vec::new();
+    frame(&mut bytes, b"still here");
+    stream.write_all(&bytes).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    *answer.last_chunk().unwrap()
+}
+
 #[test]
 fn datagrams_are_answered_on_all_addresses_in_their_order() {
     let worker = start(Config { pin: Some(0), ..config(&any()) });
@@ -191,7 +203,7 @@ fn a_panic_is_told_closes_the_descriptors_and_swallows_orders() {
     assert!(bind(worker.addresses(), true).is_ok(), "the sockets are closed once it is told");
     worker.order(ordered(b"to nobody"));
     assert_eq!(worker.busy_for(), None);
-    assert!(worker.close());
+    assert!(worker.close(LIMIT));
     assert!(worker.drain().is_empty());
 }
 
@@ -227,14 +239,53 @@ fn closing_obeys_what_was_ordered_and_frees_the_port() {
     echoed(addresses[0], 1);
     assert!(bind(&addresses, true).is_err());
     worker.order(Order::Stall { milliseconds: 20 });
-    assert!(worker.close());
+    assert!(worker.close(LIMIT));
     assert!(bind(&addresses, true).is_ok());
     worker.order(Order::Panic);
-    assert!(worker.close());
+    assert!(worker.close(LIMIT));
     assert!(worker.drain().is_empty());
     assert!(worker.cpu() > 0);
     let again = start(config(&addresses));
     assert_eq!(again.addresses(), addresses);
+}
+
+#[test]
+fn a_worker_that_stands_still_is_not_waited_for_and_leaves_its_port() {
+    let worker = start(config(&any()));
+    let addresses = worker.addresses().to_vec();
+    echoed(addresses[0], 1);
+    worker.order(Order::Stall { milliseconds: 2_000 });
+    worker.order(ordered(b"late"));
+    until(|| worker.busy_for().is_some_and(|time| time > 100_000));
+    let began = Instant::now();
+    assert!(!worker.close(Duration::from_millis(50)));
+    let again = start(config(&addresses));
+    assert!(!worker.close(LIMIT), "nobody waits twice");
+    assert!(began.elapsed() < Duration::from_millis(1_000), "it stands still all the while");
+    for address in &addresses {
+        echoed(*address, 20);
+        assert_eq!(&exchanged(*address), b"still here");
+    }
+    until(|| worker.close(LIMIT));
+    assert!(worker.drain().iter().all(|event| *event == told(b"late")), "it was not told of its end");
+    echoed(addresses[0], 20);
+    assert_eq!(again.counters().packets_received.get(), 62, "what came for the port came to the one that has it");
+    assert_eq!(worker.counters().packets_received.get(), 1);
+    let began = Instant::now();
+    drop(worker);
+    assert!(began.elapsed() < Duration::from_millis(100));
+}
+
+#[test]
+fn to_drop_a_worker_that_stands_still_waits_for_it_only_once() {
+    let worker = start(config(&any()));
+    let addresses = worker.addresses().to_vec();
+    worker.order(Order::Stall { milliseconds: 2_000 });
+    until(|| worker.busy_for().is_some_and(|time| time > 300_000));
+    let began = Instant::now();
+    drop(worker);
+    assert!(began.elapsed() < Duration::from_millis(150), "its turn lasted too long already");
+    assert!(bind(&addresses, true).is_ok());
 }
 
 #[test]
@@ -296,5 +347,5 @@ fn a_peer_is_found_over_udp_and_moves_to_a_tcp_connection() {
     assert_eq!(events(&worker, 1), [Event::IceSelected { transport: "one".into(), tuple, nominated: true }]);
     assert_eq!(worker.counters().packets_received.get(), 2);
     until(|| worker.counters().packets_sent.get() == 2);
-    assert!(worker.close());
+    assert!(worker.close(LIMIT));
 }
