@@ -4,9 +4,11 @@
 //! reports are read along with those, 50 ms late at most; what they measure counts from when they came. NACK, PLI, FIR and ICE
 //! never wait. Once nothing else comes, a report wakes the worker like any datagram.
 
+use std::borrow::Borrow;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use crate::Micros;
 use crate::system::{self, Inbox, Poll};
@@ -21,7 +23,7 @@ const BUFFER: i32 = 2 << 20;
 
 /// The second sockets, each with the number of the first; none where the kernel cannot sort.
 pub struct Patient {
-    sockets: Vec<(u16, UdpSocket)>,
+    sockets: Vec<(u16, Arc<UdpSocket>)>,
     listens: bool,
     read_at: Micros,
     until: Micros,
@@ -29,9 +31,10 @@ pub struct Patient {
 
 impl Patient {
     /// Have the kernel sort what comes to these sockets.
-    pub fn beside(sockets: &[UdpSocket], poll: &Poll) -> io::Result<Patient> {
+    pub fn beside(sockets: &[impl Borrow<UdpSocket>], poll: &Poll) -> io::Result<Patient> {
         let numbered = (0u16..).zip(sockets);
-        let made: Vec<_> = numbered.filter_map(|(local, first)| Some((local, beside(first).ok()?))).collect();
+        let made: Vec<_> =
+            numbered.filter_map(|(local, first)| Some((local, beside(first.borrow()).ok()?.into()))).collect();
         for (local, socket) in &made {
             poll.add(socket, PATIENT + u64::from(*local))?;
         }
@@ -40,7 +43,12 @@ impl Patient {
 
     /// The second socket of an address.
     pub fn get(&self, local: u16) -> Option<&UdpSocket> {
-        self.sockets.iter().find(|(each, _)| *each == local).map(|(_, socket)| socket)
+        self.sockets.iter().find(|(each, _)| *each == local).map(|(_, socket)| &**socket)
+    }
+
+    /// All of them, for whoever may have to take them from a thread that stands still.
+    pub fn sockets(&self) -> impl Iterator<Item = &Arc<UdpSocket>> {
+        self.sockets.iter().map(|(_, socket)| socket)
     }
 
     /// The numbers that there are second sockets of.

@@ -64,7 +64,6 @@ impl Worker {
         let (sockets, listeners) = port::bind(&config.addresses, config.tcp)?;
         let sockets: Vec<_> = sockets.into_iter().map(Arc::new).collect();
         let listeners: Vec<_> = listeners.into_iter().map(Arc::new).collect();
-        let lent = sockets.iter().map(lent).chain(listeners.iter().map(lent)).collect();
         let addresses = sockets.iter().map(|socket| socket.local_addr()).collect::<io::Result<_>>()?;
         let poll = Poll::new()?;
         poll.add(mailbox.ordered(), ORDERS)?;
@@ -72,6 +71,7 @@ impl Worker {
             poll.add(socket, local as u64)?;
         }
         let patient = Patient::beside(&sockets, &poll)?;
+        let lent = sockets.iter().chain(patient.sockets()).map(lent).chain(listeners.iter().map(lent)).collect();
         let listener = Listener::new(listeners, &poll, network.clone())?;
         let shared = Shared { mailbox: mailbox.clone(), counters: counters.clone(), network: network.clone() };
         let thread = thread::Builder::new().name(config.name).spawn(move || {
