@@ -17,6 +17,7 @@ use crate::inbound::Inbound;
 use crate::order::{Event, Name, Order};
 use crate::outbound::Outbound;
 use crate::pool::Pool;
+use crate::probation::Ids;
 use crate::stun;
 use crate::timers::Timers;
 use crate::transport::Transport;
@@ -217,6 +218,12 @@ impl Core {
                 if let Some(&key) = self.producer_names.get(&producer) {
                     self.producers[key].repairs.ask(now, false);
                     self.repair(key, now, out);
+                }
+            }
+            Order::Probe { transport, size, extensions } => {
+                if let Some(&key) = self.transport_names.get(&transport) {
+                    let ids = Ids::of(&extensions);
+                    self.transports[key].probe(size, ids, now, &mut self.scratch.packet, out);
                 }
             }
             Order::Panic | Order::Stall { .. } => {} // the worker's

@@ -28,6 +28,7 @@ pub mod patient;
 pub mod payload;
 pub mod pool;
 pub mod port;
+pub mod probation;
 #[cfg(feature = "python")]
 mod python;
 #[cfg(feature = "python")]

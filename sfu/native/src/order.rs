@@ -105,6 +105,12 @@ pub enum Order {
     RequestKeyFrame {
         producer: Name,
     },
+    /// `extensions` are (URI, id).
+    Probe {
+        transport: Name,
+        size: usize,
+        extensions: Vec<(String, u8)>,
+    },
     /// A test's: the plane's thread panics, or stands still for so many milliseconds.
     Panic,
     Stall {

@@ -13,6 +13,7 @@ use crate::ice::{Credentials, IceLite};
 use crate::inbound::Inbound;
 use crate::order::Name;
 use crate::outbound::Way;
+use crate::probation::{self, Ids, Padding, Probation};
 use crate::remb::Estimator;
 use crate::round_trip::References;
 use crate::rtcp;
@@ -48,6 +49,7 @@ pub struct Transport {
     /// The stream that transport-wide feedback names: the last one heard.
     pub media_ssrc: u32,
     pub references: References,
+    probation: Probation,
     /// What the path from the peer carries, where it understands nothing better, and what it was told of that.
     estimator: Option<Box<Estimator>>,
     told: u64,
@@ -72,6 +74,7 @@ impl Transport {
             owes_feedback: false,
             media_ssrc: 0,
             references: References::default(),
+            probation: Probation::default(),
             estimator: None,
             told: 0,
             mids: Vec::new(),
@@ -218,6 +221,23 @@ impl Transport {
     pub fn warm(&self) -> u64 {
         let port = self.ice.selected.map_or(0, |to| to.remote.port());
         self.counters.bytes_sent.get() ^ u64::from(port) ^ u64::from(self.sealer.is_some())
+    }
+
+    /// Send so many bytes of padding, as far as one order may.
+    pub fn probe(&mut self, size: usize, ids: Ids, now: Micros, packet: &mut Vec<u8>, out: &mut Output) {
+        let Self { probation, ice, sealer, counters, .. } = self;
+        let (Some(to), Some(sealer)) = (ice.selected, sealer.as_ref()) else { return };
+        let mut left = size.min(probation::MOST);
+        while let Some(Padding { header, number }) = probation.next(ids, left, now, packet) {
+            left -= packet.len();
+            out.make_room();
+            let piece = out.batch.piece(packet.len() + MAX_SEAL);
+            let (head, padding) = packet.split_at(header);
+            piece[..header].copy_from_slice(head);
+            let Ok(length) = sealer.seal_rtp(number, piece, header, padding) else { return };
+            out.batch.commit(to, length);
+            counters.bytes_sent.add(length as u64);
+        }
     }
 
     /// Where media goes to and with what; none while it would reach nobody: numbers do not go on then, as a receiver that comes back must
