@@ -112,6 +112,11 @@ pub fn read(order: &Bound<'_, PyAny>, known: &mut Known) -> PyResult<Order> {
         "AddProducer" => Order::AddProducer(Box::new(producer(order, known)?)),
         "PauseProducer" => Order::PauseProducer { producer: known.producer(name(order, "producer")?)? },
         "ResumeProducer" => Order::ResumeProducer { producer: known.producer(name(order, "producer")?)? },
+        "Probe" => Order::Probe {
+            transport: known.transport(name(order, "transport")?)?,
+            size: order.getattr("size")?.extract()?,
+            extensions: items(order, "extensions")?,
+        },
         "RequestKeyFrame" => Order::RequestKeyFrame { producer: known.producer(name(order, "producer")?)? },
         "RemoveProducer" => {
             let producer = known.producer(name(order, "producer")?)?;
