@@ -171,7 +171,20 @@ class RequestKeyFrame:
     producer: ProducerId
 
 
-TransportOrder = OpenTransport | RestartIce | CloseTransport | SecureTransport | SendDatagram
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Send `size` bytes of padding (RTP in plain; 32 KiB at most) for the receiver to measure its path with; none where no media would go.
+
+    It is the stream that mediasoup-client expects on a transport that receives video: SSRC 1234, payload type 127, MID "probator".
+    `extensions` maps URIs to the receiver's ids: of MID, abs-send-time and the transport-wide number those it names are written.
+    """
+
+    transport: TransportId
+    size: int
+    extensions: Mapping[str, int]
+
+
+TransportOrder = OpenTransport | RestartIce | CloseTransport | SecureTransport | SendDatagram | Probe
 ProducerOrder = AddProducer | PauseProducer | ResumeProducer | RemoveProducer
 ConsumerOrder = AddConsumer | PauseConsumer | ResumeConsumer | RemoveConsumer
 Order = TransportOrder | ProducerOrder | ConsumerOrder | RequestKeyFrame

@@ -74,7 +74,12 @@ class SilentPlane:
                 self._producers[producer]
             case seat.PauseConsumer(consumer) | seat.ResumeConsumer(consumer):
                 self._consumers[consumer]
-            case seat.RestartIce(transport) | seat.SecureTransport(transport) | seat.SendDatagram(transport):
+            case (
+                seat.RestartIce(transport)
+                | seat.SecureTransport(transport)
+                | seat.SendDatagram(transport)
+                | seat.Probe(transport)
+            ):
                 if transport not in self._transports:
                     raise KeyError(transport)
 

@@ -106,6 +106,8 @@ class Core:
                 self._begin_all(self.transports[name], now)
             case seat.SendDatagram(name, data):
                 self.transports[name].send(data)
+            case seat.Probe(name):
+                self.transports[name].probe(order, now)
             case seat.AddProducer() | seat.RemoveProducer() | seat.PauseProducer() | seat.ResumeProducer():
                 self._producer(order)
             case seat.RequestKeyFrame(producer):

@@ -8,8 +8,9 @@ from sfu.packets.srtp import Srtp
 from sfu.plane.reference.ice import Address, IceLite
 from sfu.plane.reference.inbound import Inbound
 from sfu.plane.reference.outbound import Outbound
+from sfu.plane.reference.probation import Probation
 from sfu.plane.reference.twcc import TransportCc
-from sfu.plane.seat import IceCredentials, StreamSilent, StreamStarted, TransportStats
+from sfu.plane.seat import IceCredentials, Probe, StreamSilent, StreamStarted, TransportStats
 from sfu.supported import MID, TRANSPORT_WIDE_CC
 
 Emit = Callable[[StreamStarted | StreamSilent], None]
@@ -28,7 +29,7 @@ class Transport:
         self._mids: dict[str, Inbound] = {}
         self._mid_id: int | None = None
         self._transport_cc_id: int | None = None
-        self._transport_cc, self._media_ssrc = TransportCc(), 0
+        self._transport_cc, self._media_ssrc, self._probation = TransportCc(), 0, Probation()
         self._send, self._emit = send, emit
 
     def add(self, stream: Inbound) -> None:
@@ -76,6 +77,15 @@ class Transport:
         else:
             self.stats.rtp_bytes_sent += len(packet)
         self.send(sealed)
+
+    def probe(self, order: Probe, now: float) -> None:
+        """Send padding, if media would get there."""
+        if self.srtp is None or self.ice.selected is None:
+            return
+        for packet in self._probation.packets(order, now):
+            sealed = self.srtp.seal(packet, rtcp=False)
+            if sealed:
+                self.send(sealed)
 
     def media(self, data: bytes, address: Address, now: float) -> bool:
         """Take an SRTP or SRTCP packet; False if it was nothing for us (RFC 5761 §4 tells the two apart)."""
