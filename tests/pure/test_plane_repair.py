@@ -264,3 +264,22 @@ def test_numbers_go_on_over_a_resume_as_in_mediasoups_sequence_manager(case: dic
             plane.order(seat.ResumeConsumer("consumer"))
         publisher.media(step["input"], KEY_FRAME)
     assert sequences(viewer) == [step["output"] for step in case["steps"]]
+
+
+@pytest.mark.usefixtures("each_core")
+def test_retransmissions_are_reported_as_a_stream_of_their_own_in_the_second_in_which_they_came() -> None:
+    plane, publisher, _ = call()
+    publisher.frames(100, 5)
+
+    def reported() -> list[rtcp.Rtcp]:
+        before = len(publisher.rtcp)
+        plane.after(1.02)
+        return [each for each in publisher.rtcp[before:] if isinstance(each, rtcp.Report) and each.ssrc == 2222]
+
+    assert reported() == []
+    for sequence in (700, 701, 703):
+        publisher.media(sequence, b"\0\x63" + KEY_FRAME, ssrc=2222, payload_type=97)
+    assert reported() == [rtcp.Report(2222, 64, 1, 703, 0, 0, 0)]
+    assert reported() == []
+    publisher.media(704, b"\0\x63" + KEY_FRAME, ssrc=2222, payload_type=97)
+    assert reported() == [rtcp.Report(2222, 0, 1, 704, 0, 0, 0)]

@@ -97,6 +97,7 @@ impl Core {
                 out.events.push(Event::StreamSilent { producer, goodbye: false });
             }
             reports.extend(stream.report(now, &mut self.pool));
+            reports.extend(stream.report_repairs(now));
         }
         let packet = &mut self.scratch.packet;
         for part in reports.chunks(rtcp::MAX_REPORTS) {

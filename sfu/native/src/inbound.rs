@@ -56,6 +56,9 @@ pub struct Inbound {
     pub repairs: Repairs,
     codecs: Vec<(Codec, crate::order::Codec)>,
     reception: Reception,
+    /// The stream of retransmissions as it comes, whatever it brings.
+    repairs_reception: Reception,
+    repairs_reported: u64,
     score: Score,
     counted: u64,
 }
@@ -82,6 +85,8 @@ impl Inbound {
             flush_at: None,
             listed: false,
             reception: Reception::new(),
+            repairs_reception: Reception::new(),
+            repairs_reported: 0,
             score: Score::new(10),
             counted: 0,
         }
@@ -123,6 +128,8 @@ impl Inbound {
         let (codec, extended, payload) = if retransmitted {
             let Some(codec) = self.codec_of_rtx(header.payload_type) else { return Taken::Nothing };
             counters.retransmitted.add(1);
+            let rate = self.codecs[codec].1.clock_rate;
+            let _ = self.repairs_reception.received(header.sequence, header.timestamp, rate, now);
             let Some((extended, payload)) = self.unwrap(payload) else { return Taken::Nothing };
             counters.repaired.add(1);
             (codec, extended, payload)
@@ -253,5 +260,15 @@ impl Inbound {
         counters.ssrc.set(self.ssrc.unwrap_or_default().into());
         counters.rtx_ssrc.set(self.rtx_ssrc.unwrap_or_default().into());
         report
+    }
+
+    /// Return the block about the retransmissions if any came since the last one (RFC 3550 §6.4.1); their timestamps are old, so they have
+    /// no jitter.
+    pub fn report_repairs(&mut self, now: Micros) -> Option<Report> {
+        let received = self.repairs_reception.received_count();
+        if std::mem::replace(&mut self.repairs_reported, received) == received {
+            return None;
+        }
+        Some(Report { jitter: 0, ..self.repairs_reception.report(self.rtx_ssrc?, now)? })
     }
 }

@@ -59,6 +59,26 @@ fn a_stream_that_goes_is_judged_with_each_receiver_report() {
 }
 
 #[test]
+fn retransmissions_are_reported_as_a_stream_of_their_own_in_the_second_in_which_they_came() {
+    let mut pair = Pair::usual();
+    let told = |pair: &mut Pair| -> Vec<String> {
+        pair.world.after(SECOND);
+        let told = pair.publisher.told(&mut pair.world);
+        told.into_iter().filter(|each| each.contains("Report(Report { ssrc: 2222")).collect()
+    };
+    assert_eq!(told(&mut pair), Vec::<String>::new(), "nothing came");
+    for number in [700, 701, 703] {
+        let again = packet(2222, 97, number, 0, true, &[0, 99, 0x10, 1]);
+        let sealed = pair.publisher.rtp(&again, number);
+        pair.world.datagram(&sealed, pair.publisher.tuple);
+        pair.world.after(30 * MS);
+    }
+    let block = Report { ssrc: 2222, fraction_lost: 64, lost: 1, highest: 703, ..Report::default() };
+    assert_eq!(told(&mut pair), [format!("{:?}", rtcp::Packet::Report(block))], "copies of nothing that is missing");
+    assert_eq!(told(&mut pair), Vec::<String>::new(), "no more came");
+}
+
+#[test]
 fn a_senders_round_trip_is_measured_and_nobody_elses_answer_counts() {
     let mut pair = Pair::usual();
     let order = video("publisher", "more");

@@ -1,6 +1,6 @@
 """A stream that comes in: found by its SSRC or MID, counted, repaired (NACK, RTX), handed to its consumers in the order it came."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from sfu.packets import rtcp
@@ -10,7 +10,7 @@ from sfu.packets.rtp import RtpPacket
 from sfu.plane.reference.keyframe import KeyFrameRequests
 from sfu.plane.reference.nack import NackGenerator
 from sfu.plane.reference.outbound import VIDEO_AGE, Arrival, Outbound
-from sfu.plane.seat import AddProducer, StreamStats
+from sfu.plane.seat import AddProducer, Codec, StreamStats
 
 SILENCE = 2.0
 MAX_NACKED = 250
@@ -30,6 +30,7 @@ class Inbound:
         self.clock: tuple[int, int, float] | None = None
         """The last sender report: NTP time, RTP timestamp, when it came."""
         self.key_frames, self._nack, self._reception = KeyFrameRequests(), NackGenerator(), Reception()
+        self._repairs, self._repaired_anew = Reception(), False
         self._feedback = feedback
         self._codecs = {codec.payload_type: codec for codec in order.codecs}
         self._rtx = {codec.rtx_payload_type: codec for codec in order.codecs if codec.rtx_payload_type is not None}
@@ -49,7 +50,7 @@ class Inbound:
         """Take a packet of the stream or of its retransmissions."""
         if packet.ssrc != self.ssrc:
             codec = self._rtx.get(packet.payload_type)
-            extended = self._unwrap(packet, codec.payload_type) if codec else None
+            extended = self._unwrap(packet, codec, now) if codec else None
         else:
             codec = self._codecs.get(packet.payload_type)
             extended = (
@@ -101,14 +102,16 @@ class Inbound:
         """Want a key frame, if this stream has any."""
         self.key_frames.wanted = self.gated or self.key_frames.wanted
 
-    def _unwrap(self, packet: RtpPacket, payload_type: int) -> int | None:
+    def _unwrap(self, packet: RtpPacket, codec: Codec, now: float) -> int | None:
         """Undo RFC 4588 in place; None unless the original was missing (senders probe with copies and padding)."""
+        self._repairs.received(packet.sequence, packet.timestamp, codec.clock_rate, now)
+        self._repaired_anew = True
         self.stats.packets_retransmitted += 1
         packet.sequence = int.from_bytes(packet.payload[:2], "big")
         extended = self._reception.extend(packet.sequence)
         if len(packet.payload) < 2 or extended not in self._nack.missing:
             return None
-        packet.payload, packet.payload_type = packet.payload[2:], payload_type
+        packet.payload, packet.payload_type = packet.payload[2:], codec.payload_type
         self.stats.packets_repaired += 1
         self._reception.recovered()
         return extended
@@ -160,10 +163,16 @@ class Inbound:
         self.clock = (report.ntp, report.timestamp, now)
         self._reception.sender_reported(report.ntp, now)
 
-    def report(self, now: float) -> rtcp.Report | None:
-        """Return the block of this second's receiver report, and settle the second's rates."""
+    def reports(self, now: float) -> Iterator[rtcp.Report]:
+        """Yield the blocks of this second's receiver report (retransmissions have no jitter: they are old), and settle the second's rates."""
         self.stats.bitrate, self._counted = (self.stats.byte_count - self._counted) * 8, self.stats.byte_count
-        return self._reception.report(self.ssrc, now) if self.ssrc is not None else None
+        report = self._reception.report(self.ssrc, now) if self.ssrc is not None else None
+        if report:
+            yield report
+        report = self._repairs.report(self.rtx_ssrc, now) if self.rtx_ssrc is not None and self._repaired_anew else None
+        self._repaired_anew = False
+        if report:
+            yield replace(report, jitter=0)
 
     def snapshot(self) -> StreamStats:
         """Return the counters as they are."""

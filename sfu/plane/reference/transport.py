@@ -163,12 +163,12 @@ class Transport:
 
     def every_second(self, now: float, silence: float) -> None:
         """Send this second's reports; notice streams that fell silent."""
-        reports = []
+        reports: list[rtcp.Report] = []
         for stream in dict.fromkeys(self.inbounds.values()):
             if stream.heard_at is not None and now - stream.heard_at > silence:
                 self._silence(stream, goodbye=False)
-            reports.append(stream.report(now))
-        for packet in rtcp.write_receiver_reports([each for each in reports if each]):
+            reports.extend(stream.reports(now))
+        for packet in rtcp.write_receiver_reports(reports):
             self.send_rtcp(packet)
         for outbound, source in self.outbounds.values():
             report = outbound.report(source.clock, source.order.codecs[0].clock_rate, now)
