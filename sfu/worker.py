@@ -101,7 +101,10 @@ def _parts(addresses: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoad:
-    """How busy a worker is: streams are producers and consumers; totals since the start; rates over the last second."""
+    """How busy a worker is: streams are producers and consumers; totals since the start; rates over the last second.
+
+    `cpu` is the processor time of the worker's own thread in seconds, None where it has none.
+    """
 
     streams: int
     transports: int
@@ -112,6 +115,7 @@ class WorkerLoad:
     packets_per_second: int
     bytes_sent_per_second: int
     failures: int
+    cpu: float | None
 
 
 class Worker:
@@ -164,6 +168,7 @@ class Worker:
             packets_per_second=stats.packets_per_second,
             bytes_sent_per_second=stats.bytes_sent_per_second,
             failures=stats.failures,
+            cpu=stats.cpu,
         )
 
     def die(self, reason: BaseException) -> None:

@@ -40,6 +40,8 @@ class Live(Collector):
         yield _counter_of(
             "failures", "Datagrams that a worker could not handle", {id: load.failures for id, load in loads}
         )
+        cpu = {id: load.cpu for id, load in loads if load.cpu is not None}
+        yield _counter_of("worker_cpu_seconds", "Processor time of a worker's own thread", cpu)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

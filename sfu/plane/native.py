@@ -7,7 +7,7 @@ share one port number, on every address. Without the package (it is built where 
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import ClassVar, Literal, TypeVar
 
 from contracts.ids import ConsumerId, ProducerId, TransportId
@@ -91,7 +91,7 @@ class NativePlane:
         return counters(seat.StreamStats, self._plane.consumer_stats(consumer))
 
     def stats(self) -> seat.PlaneStats:
-        return counters(seat.PlaneStats, self._plane.stats())
+        return replace(counters(seat.PlaneStats, self._plane.stats()), cpu=self._plane.cpu_seconds())
 
     def turns(self) -> int:
         turned = self._plane.beat()

@@ -283,7 +283,10 @@ class StreamStats:
 
 @dataclass(slots=True)
 class PlaneStats:
-    """What the whole plane does: totals since its start, rates over the last second."""
+    """What the whole plane does: totals since its start, rates over the last second.
+
+    `cpu` is the processor time of its own thread in seconds, at most a second ago; None where it has no thread of its own.
+    """
 
     packets_received: int = 0
     packets_sent: int = 0
@@ -293,6 +296,7 @@ class PlaneStats:
     bytes_sent_per_second: int = 0
     discarded: int = 0
     failures: int = 0
+    cpu: float | None = None
 
 
 class PacketPlane(Protocol):

@@ -25,6 +25,7 @@ from services.media_server.store import Database as Rows
 from services.stopping import cancelled
 from services.testing.session import Broker, Database
 from sfu.plane.seat import IceLost
+from sfu.worker import default_plane
 from tests.eventually import eventually
 from tests.services.bus_peers import Line
 from tests.services.media_server_peers import SERVER, TENANT, Meeting, Stage, staged
@@ -101,6 +102,8 @@ async def test_the_metrics_count_what_is_in_memory(stage: Stage, server: MediaSe
     assert registry.get_sample_value("doordarshan_media_streams", {"worker": "worker-0"}) == 2
     assert registry.get_sample_value("doordarshan_media_workers") == 1
 
+    cpu = registry.get_sample_value("doordarshan_media_worker_cpu_seconds_total", {"worker": "worker-0"})
+    assert cpu is None if default_plane() == "reference" else cpu > 0, "only a thread of its own has a time of its own"
 
 async def test_a_clean_stop_leaves_no_row_and_no_queue_and_the_telling_to_kendra(stage: Stage) -> None:
     server = await stage.start()
