@@ -19,7 +19,7 @@ from services.cli.stack.ports import free_ports
 from services.media_server.burial import bury_earlier_boots
 from services.media_server.main import MediaServer, open_workers
 from services.media_server.metrics import Live
-from services.media_server.settings import Settings
+from services.media_server.settings import STREAMS_PER_WORKER, Settings
 from services.media_server.store import Boots
 from services.media_server.store import Database as Rows
 from services.stopping import cancelled
@@ -67,7 +67,7 @@ async def test_a_start_registers_the_boot_its_workers_and_its_lease(stage: Stage
     row = await stage.rows.fetchrow(
         "select *, clock_timestamp() - renewed_at as age from media_servers where boot = $1", server.boot
     )
-    assert (row["server"], row["address"], row["capacity"]) == ("ms1", "127.0.0.1", 1024)
+    assert (row["server"], row["address"], row["capacity"]) == ("ms1", "127.0.0.1", STREAMS_PER_WORKER[default_plane()])
     assert row["age"].total_seconds() < 5
     assert await eventually(lambda: count(stage, "workers", boot=server.boot)) == 1
 
@@ -101,9 +101,9 @@ async def test_the_metrics_count_what_is_in_memory(stage: Stage, server: MediaSe
     assert registry.get_sample_value("doordarshan_media_packets_sent_total", {"worker": "worker-0"}) == 0
     assert registry.get_sample_value("doordarshan_media_streams", {"worker": "worker-0"}) == 2
     assert registry.get_sample_value("doordarshan_media_workers") == 1
-
     cpu = registry.get_sample_value("doordarshan_media_worker_cpu_seconds_total", {"worker": "worker-0"})
     assert cpu is None if default_plane() == "reference" else cpu > 0, "only a thread of its own has a time of its own"
+
 
 async def test_a_clean_stop_leaves_no_row_and_no_queue_and_the_telling_to_kendra(stage: Stage) -> None:
     server = await stage.start()

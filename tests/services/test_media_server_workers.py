@@ -240,7 +240,8 @@ def test_there_are_as_many_as_cores_and_ports_unless_the_operator_says_how_many(
     monkeypatch.setattr("services.media_server.settings.cores", lambda: [2, 3, 5, 7, 11, 13])
     made = Settings(server="ms1", **settings)
     assert made.number_of_workers == workers
-    assert made.streams == 1024 * workers
+    assert made.streams == (1024 if settings["plane"] == "reference" else 2500 * workers)
+    assert Settings(server="ms1", capacity=77, **settings).streams == 77
     assert made.usable_cores == (1 if settings["plane"] == "reference" else min(6, workers + 1))
     assert made.core_of(7) is None
     assert Settings(server="ms1", pin=True, **settings).core_of(7) == 3
