@@ -5,6 +5,8 @@ Pinned to aiortc 1.16.0; tests/pure/test_webrtc_parts.py names each private part
 * aiortc compares the peer's certificate with the announced fingerprints, in both roles, before `_setup_srtp`; so keys are
   exported only for a verified peer.
 * AES-128-GCM first, then AES-256-GCM, then AES-CM with SHA-1 for old peers.
+* One TLS context serves all transports of a certificate: it holds what they have in common (certificate, ciphers), and nothing of a peer,
+  as no session is ever kept or resumed in it.
 * SCTP stays off: application data has no receiver and is dropped. aiortc 1.16.0 can be made to loop for ever by an SCTP chunk.
 """
 
@@ -15,6 +17,7 @@ from typing import cast
 
 from aiortc import RTCIceTransport, rtcdtlstransport
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from OpenSSL import SSL
 
 from contracts.rtp import DtlsFingerprint
 
@@ -31,45 +34,68 @@ _PROFILES = [
 ]
 
 
+class _WithOneContext(RTCCertificate):
+    """aiortc's certificate, which makes its TLS context once. aiortc makes one for each transport: 22 of its 120 KiB."""
+
+    _context: SSL.Context | None = None
+
+    def _create_ssl_context(self, srtp_profiles: list[rtcdtlstransport.SRTPProtectionProfile]) -> SSL.Context:
+        if self._context is None:
+            context = super()._create_ssl_context(srtp_profiles)
+            context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+            context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # what is read stays 16 KiB, what is written goes
+            self._context = context
+        return self._context
+
+
 class Certificate:
     """A worker's self-signed certificate (ECDSA P-256)."""
 
     def __init__(self) -> None:
-        self.own = RTCCertificate.generateCertificate()
-
-    def fingerprints(self) -> list[DtlsFingerprint]:
-        """Return the SHA-256 fingerprint alone: mediasoup-client uses the last of a list."""
-        return [
+        self.own = _WithOneContext.generateCertificate()
+        self._fingerprints = [
             DtlsFingerprint(algorithm=each.algorithm, value=each.value)
             for each in self.own.getFingerprints()
             if each.algorithm == "sha-256"
         ]
 
+    def fingerprints(self) -> list[DtlsFingerprint]:
+        """Return the SHA-256 fingerprint alone: mediasoup-client uses the last of a list."""
+        return list(self._fingerprints)
+
 
 class _DatagramPath:
-    """What aiortc takes for its ICE transport: datagrams in through a bounded queue, out through a function."""
+    """What aiortc takes for its ICE transport: datagrams in through a bounded queue with one reader, out through a function."""
 
     role = "controlled"
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._deliver = send
-        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
-        self._gone = asyncio.Event()
+        self._waiting: list[bytes] = []  # a Queue and an Event of asyncio's take 4 KiB of every transport
+        self._reader: asyncio.Future[None] | None = None
+        self._gone = False
 
     def received(self, data: bytes) -> None:
-        if not self._waiting.full():
-            self._waiting.put_nowait(data)
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append(data)
+            self._wake()
 
     def closed(self) -> None:
         """End a handshake that waits; what waits later fails at once."""
-        self._gone.set()
-        self.received(b"")
+        self._gone = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     async def _recv(self) -> bytes:
-        data = b"" if self._gone.is_set() else await self._waiting.get()
-        if self._gone.is_set():
+        while not (self._waiting or self._gone):
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        if self._gone:
             raise ConnectionError
-        return data
+        return self._waiting.pop(0)
 
     async def _send(self, data: bytes) -> None:
         self._deliver(data)

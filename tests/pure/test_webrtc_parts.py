@@ -25,6 +25,13 @@ def test_the_private_parts_are_there() -> None:
     assert {"sha-256"} <= set(rtcdtlstransport.X509_DIGEST_ALGORITHMS)
 
 
+def test_a_certificate_makes_a_context_for_each_transport_unless_it_is_kept() -> None:
+    assert callable(RTCCertificate._create_ssl_context)
+    assert "_create_ssl_context(\n                srtp_profiles=self._srtp_profiles\n" in inspect.getsource(
+        RTCDtlsTransport.start
+    )
+
+
 def test_the_peer_is_verified_before_keys_are_made() -> None:
     source = inspect.getsource(RTCDtlsTransport.start)
     assert source.index("_validate_peer_identity") < source.index("_setup_srtp")
