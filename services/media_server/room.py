@@ -118,6 +118,8 @@ class Room:
     router: Router
     producer_limit: int
     capabilities: RouterCapabilities
+    booked: int
+    """Streams that the meeting may come to have: participants × producers."""
     transports: dict[TransportId, LiveTransport] = field(default_factory=dict)
     producers: dict[ProducerId, LiveProducer] = field(default_factory=dict)
     consumers: dict[ConsumerId, LiveConsumer] = field(default_factory=dict)

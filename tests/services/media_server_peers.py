@@ -187,11 +187,11 @@ class Stage:
         await eventually(lambda: _holds(server))
         return server
 
-    async def meeting(self, server: MediaServer) -> Meeting:
+    async def meeting(self, server: MediaServer, participants: int = 80) -> Meeting:
         """Make a meeting that wants this server, with its router."""
         meeting = Meeting(self.bus, self.rows, self.backends, server, MeetingId(f"meeting-{uuid4().hex[:8]}"), Epoch(0))
         await meeting.wants(server)
-        await meeting.ask(AllocateRouter(capacity=Capacity(participants=80, producers=20)), None)
+        await meeting.ask(AllocateRouter(capacity=Capacity(participants=participants, producers=20)), None)
         self.meetings.append(meeting)
         meeting.capabilities = server.world.registry.rooms[TENANT, meeting.id].capabilities.rtp_capabilities
         return meeting

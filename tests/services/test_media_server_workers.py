@@ -101,6 +101,17 @@ def killed(worker: Worker) -> None:
         worker.die(RuntimeError("the plane is gone"))
 
 
+async def test_a_meeting_goes_to_the_worker_that_is_booked_least_though_nobody_sends_yet(
+    stage: Stage, server: MediaServer
+) -> None:
+    meetings = [await stage.meeting(server, participants) for participants in (50, 20, 20, 20, 1)]
+    rooms = server.world.registry.rooms
+    first, *others = (rooms["acme", meeting.id].router.worker.id for meeting in meetings)
+    assert others[:2] == [others[0]] * 2 != [first] * 2
+    assert others[2] == others[0], "800 are less than 1,000"
+    assert others[3] == first, "1,200 are more"
+
+
 async def test_only_its_meetings_are_lost_and_told_of_until_they_moved(stage: Stage, server: MediaServer) -> None:
     lost, other = await two_meetings(stage, server)
     router = server.world.registry.rooms["acme", lost.id].router.id

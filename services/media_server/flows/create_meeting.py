@@ -1,5 +1,8 @@
 """Create meeting, the media server's part: a router on the least loaded worker, and the allocation in the rows."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from contracts.create_meeting import AllocateRouter, RouterAllocated
 from contracts.failure import MediaServerUnavailable, StaleEpoch
 from contracts.ids import RouterId
@@ -24,7 +27,7 @@ async def allocate_router(order: AllocateRouter, call: Call, world: World) -> Ro
         return _allocated(room)
     if room is not None and room.epoch > epoch:
         raise StaleEpoch
-    room = _room(call, order, least_loaded(world.workers))
+    room = _room(call, order, least_loaded(world.workers, world.registry.rooms.values()))
     allocated = _allocated(room)
     landed, failed = world.registry.make(room)
     async with world.recorder.allocating(call, allocated, landed=landed, failed=failed) as (record, producer_limit):
@@ -33,11 +36,14 @@ async def allocate_router(order: AllocateRouter, call: Call, world: World) -> Ro
     return allocated
 
 
-def least_loaded(workers: list[Worker]) -> Worker:
-    """Return the worker with the fewest streams; of equals the one with the fewest routers. Raises MediaServerUnavailable."""
+def least_loaded(workers: list[Worker], rooms: Iterable[Room]) -> Worker:
+    """Return the worker that is booked least; of equals the one with the fewest streams now. Raises MediaServerUnavailable."""
     if not workers:
         raise MediaServerUnavailable("no worker of this server runs just now")
-    return min(workers, key=lambda worker: (worker.load().streams, len(worker.routers)))
+    booked = Counter[str]()
+    for room in rooms:
+        booked[room.router.worker.id] += 0 if room.leaving else room.booked
+    return min(workers, key=lambda worker: (booked[worker.id], worker.load().streams, len(worker.routers)))
 
 
 def _room(call: Call, order: AllocateRouter, worker: Worker) -> Room:
@@ -45,7 +51,8 @@ def _room(call: Call, order: AllocateRouter, worker: Worker) -> Room:
     capabilities = RouterCapabilities(
         router_id=router.id, rtp_capabilities=RtpCapabilities.model_validate(router.rtp_capabilities)
     )
-    return Room(call.tenant, call.meeting, meant(call).epoch, router, order.capacity.producers, capabilities)
+    booked, limit = order.capacity.participants * order.capacity.producers, order.capacity.producers
+    return Room(call.tenant, call.meeting, meant(call).epoch, router, limit, capabilities, booked)
 
 
 def _allocated(room: Room) -> RouterAllocated:
