@@ -43,7 +43,8 @@ class _WithOneContext(RTCCertificate):
         if self._context is None:
             context = super()._create_ssl_context(srtp_profiles)
             context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-            context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # what is read stays 16 KiB, what is written goes
+            # Those to write into go, 16 KiB each; the one to read into stays.
+            context.set_mode(SSL.MODE_RELEASE_BUFFERS)
             self._context = context
         return self._context
 
