@@ -15,6 +15,8 @@ pub mod history;
 pub mod ice;
 pub mod inbound;
 pub mod keyframe;
+#[cfg(feature = "python")]
+mod known;
 pub mod listener;
 pub mod machine;
 pub mod mailbox;
@@ -52,6 +54,8 @@ mod srtp_cm;
 mod srtp_gcm;
 mod srtp_keys;
 mod srtp_streams;
+#[cfg(feature = "python")]
+mod stats_to_python;
 mod streams;
 pub mod stun;
 pub mod system;

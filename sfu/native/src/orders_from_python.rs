@@ -1,23 +1,15 @@
-//! The seat's dataclasses, read by their class and field names into orders; and what the counters say, under the seat's names.
+//! The seat's dataclasses, read by their class and field names into orders.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
-use crate::counters::{PlaneCounters, StreamCounters, TransportCounters};
+use crate::counters::TransportCounters;
 use crate::ice::Credentials;
+use crate::known::{Known, stream_counters};
 use crate::order::{AddConsumer, AddProducer, Codec, Name, Order, Secret};
-
-/// The counters of what control opened and has not removed.
-#[derive(Default)]
-pub struct Known {
-    transports: HashMap<Name, Arc<TransportCounters>>,
-    producers: HashMap<Name, (Arc<StreamCounters>, String)>,
-    consumers: HashMap<Name, (Arc<StreamCounters>, Name)>,
-}
 
 #[derive(FromPyObject)]
 struct PyCredentials {
@@ -88,17 +80,13 @@ pub fn read(order: &Bound<'_, PyAny>, known: &mut Known) -> PyResult<Order> {
     Ok(match class.to_str()? {
         "OpenTransport" => {
             let (transport, counters) = (name(order, "transport")?, Arc::<TransportCounters>::default());
-            known.transports.insert(transport.clone(), counters.clone());
+            known.transports.add(&transport, counters.clone());
             Order::OpenTransport { transport, ice: credentials(order)?, counters }
         }
         "RestartIce" => {
             Order::RestartIce { transport: known.transport(name(order, "transport")?)?, ice: credentials(order)? }
         }
-        "CloseTransport" => {
-            let transport = known.transport(name(order, "transport")?)?;
-            known.transports.remove(&transport);
-            Order::CloseTransport { transport }
-        }
+        "CloseTransport" => Order::CloseTransport { transport: known.transports.remove(name(order, "transport")?)? },
         "SecureTransport" => Order::SecureTransport {
             transport: known.transport(name(order, "transport")?)?,
             profile: order.getattr("profile")?.extract()?,
@@ -118,19 +106,11 @@ pub fn read(order: &Bound<'_, PyAny>, known: &mut Known) -> PyResult<Order> {
             extensions: items(order, "extensions")?,
         },
         "RequestKeyFrame" => Order::RequestKeyFrame { producer: known.producer(name(order, "producer")?)? },
-        "RemoveProducer" => {
-            let producer = known.producer(name(order, "producer")?)?;
-            known.producers.remove(&producer);
-            Order::RemoveProducer { producer }
-        }
+        "RemoveProducer" => Order::RemoveProducer { producer: known.producers.remove(name(order, "producer")?)? },
         "AddConsumer" => Order::AddConsumer(Box::new(consumer(order, known)?)),
         "PauseConsumer" => Order::PauseConsumer { consumer: known.consumer(name(order, "consumer")?)? },
         "ResumeConsumer" => Order::ResumeConsumer { consumer: known.consumer(name(order, "consumer")?)? },
-        "RemoveConsumer" => {
-            let consumer = known.consumer(name(order, "consumer")?)?;
-            known.consumers.remove(&consumer);
-            Order::RemoveConsumer { consumer }
-        }
+        "RemoveConsumer" => Order::RemoveConsumer { consumer: known.consumers.remove(name(order, "consumer")?)? },
         other => return Err(PyTypeError::new_err(format!("{other} is no order of the packet plane's seat"))),
     })
 }
@@ -148,12 +128,10 @@ fn producer(order: &Bound<'_, PyAny>, known: &mut Known) -> PyResult<AddProducer
             rtx_payload_type: each.rtx_payload_type,
         })
         .collect();
-    let (transport, producer, counters) =
-        (known.transport(given.transport.into())?, Name::from(given.producer), Arc::<StreamCounters>::default());
-    counters.ssrc.set(given.ssrc.unwrap_or_default().into());
-    counters.rtx_ssrc.set(given.rtx_ssrc.unwrap_or_default().into());
+    let (transport, producer) = (known.transport(given.transport.into())?, Name::from(given.producer));
+    let counters = stream_counters(given.ssrc, given.rtx_ssrc);
     let mime_type = codecs.first().map(|codec| codec.mime_type.clone()).unwrap_or_default();
-    known.producers.insert(producer.clone(), (counters.clone(), mime_type));
+    known.producers.add(&producer, (counters.clone(), mime_type));
     Ok(AddProducer {
         transport,
         producer,
@@ -189,12 +167,10 @@ fn consumer(order: &Bound<'_, PyAny>, known: &mut Known) -> PyResult<AddConsumer
         first_rtx_sequence: order.getattr("first_rtx_sequence")?.extract()?,
         paused: order.getattr("paused")?.extract()?,
     };
-    let (transport, consumer, counters) =
-        (known.transport(given.transport.into())?, Name::from(given.consumer), Arc::<StreamCounters>::default());
+    let (transport, consumer) = (known.transport(given.transport.into())?, Name::from(given.consumer));
     let producer = known.producer(given.producer.into())?;
-    counters.ssrc.set(given.ssrc.into());
-    counters.rtx_ssrc.set(given.rtx_ssrc.unwrap_or_default().into());
-    known.consumers.insert(consumer.clone(), (counters.clone(), producer.clone()));
+    let counters = stream_counters(Some(given.ssrc), given.rtx_ssrc);
+    known.consumers.add(&consumer, (counters.clone(), producer.clone()));
     Ok(AddConsumer {
         transport,
         consumer,
@@ -215,82 +191,4 @@ fn consumer(order: &Bound<'_, PyAny>, known: &mut Known) -> PyResult<AddConsumer
 /// The items of a mapping, in its own order.
 fn items<'py, T: for<'a> FromPyObject<'a, 'py>>(order: &Bound<'py, PyAny>, field: &str) -> PyResult<Vec<T>> {
     order.getattr(field)?.call_method0("items")?.try_iter()?.map(|item| item?.extract().map_err(Into::into)).collect()
-}
-
-impl Known {
-    fn transport(&self, name: Name) -> PyResult<Name> {
-        if self.transports.contains_key(&name) { Ok(name) } else { Err(PyKeyError::new_err(name.to_string())) }
-    }
-
-    fn producer(&self, name: Name) -> PyResult<Name> {
-        if self.producers.contains_key(&name) { Ok(name) } else { Err(PyKeyError::new_err(name.to_string())) }
-    }
-
-    fn consumer(&self, name: Name) -> PyResult<Name> {
-        if self.consumers.contains_key(&name) { Ok(name) } else { Err(PyKeyError::new_err(name.to_string())) }
-    }
-
-    /// Return `TransportStats` as a dict; raises KeyError.
-    pub fn transport_stats<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
-        let counters = self.transports.get(name).ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
-        let dict = PyDict::new(py);
-        dict.set_item("bytes_received", counters.bytes_received.get())?;
-        dict.set_item("bytes_sent", counters.bytes_sent.get())?;
-        dict.set_item("rtp_bytes_received", counters.rtp_bytes_received.get())?;
-        dict.set_item("rtp_bytes_sent", counters.rtp_bytes_sent.get())?;
-        dict.set_item("rtx_bytes_received", counters.rtx_bytes_received.get())?;
-        dict.set_item("rtx_bytes_sent", counters.rtx_bytes_sent.get())?;
-        dict.set_item("packets_discarded", counters.packets_discarded.get())?;
-        Ok(dict)
-    }
-
-    /// Return `StreamStats` as a dict; raises KeyError.
-    pub fn producer_stats<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
-        let (counters, mime_type) = self.producers.get(name).ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
-        stream_stats(py, counters, mime_type)
-    }
-
-    /// Return `StreamStats` as a dict; raises KeyError.
-    pub fn consumer_stats<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
-        let (counters, producer) = self.consumers.get(name).ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
-        let mime_type = self.producers.get(producer).map_or("", |(_, mime_type)| mime_type);
-        stream_stats(py, counters, mime_type)
-    }
-}
-
-fn stream_stats<'py>(py: Python<'py>, counters: &StreamCounters, mime_type: &str) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    dict.set_item("ssrc", counters.ssrc.get())?;
-    dict.set_item("rtx_ssrc", Some(counters.rtx_ssrc.get()).filter(|ssrc| *ssrc > 0))?;
-    dict.set_item("mime_type", mime_type)?;
-    dict.set_item("packet_count", counters.packets.get())?;
-    dict.set_item("byte_count", counters.bytes.get())?;
-    dict.set_item("bitrate", counters.bitrate.get())?;
-    dict.set_item("packets_lost", counters.lost.get())?;
-    dict.set_item("fraction_lost", counters.fraction_lost.get())?;
-    dict.set_item("jitter", counters.jitter.get())?;
-    dict.set_item("packets_discarded", counters.discarded.get())?;
-    dict.set_item("packets_retransmitted", counters.retransmitted.get())?;
-    dict.set_item("packets_repaired", counters.repaired.get())?;
-    dict.set_item("nack_count", counters.nacks.get())?;
-    dict.set_item("nack_packet_count", counters.nacked.get())?;
-    dict.set_item("pli_count", counters.plis.get())?;
-    dict.set_item("fir_count", counters.firs.get())?;
-    dict.set_item("round_trip_time", counters.round_trip.get() as f64 / 1000.0)?;
-    dict.set_item("score", counters.score.get())?;
-    Ok(dict)
-}
-
-/// Return `PlaneStats` as a dict.
-pub fn plane_stats<'py>(py: Python<'py>, counters: &PlaneCounters) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    dict.set_item("packets_received", counters.packets_received.get())?;
-    dict.set_item("packets_sent", counters.packets_sent.get())?;
-    dict.set_item("bytes_received", counters.bytes_received.get())?;
-    dict.set_item("bytes_sent", counters.bytes_sent.get())?;
-    dict.set_item("packets_per_second", counters.packets_per_second.get())?;
-    dict.set_item("bytes_sent_per_second", counters.bytes_sent_per_second.get())?;
-    dict.set_item("discarded", counters.discarded.get())?;
-    dict.set_item("failures", counters.failures.get())?;
-    Ok(dict)
 }

@@ -8,9 +8,11 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::Micros;
 use crate::core;
+use crate::known::Known;
 use crate::order::Order;
-use crate::orders_from_python::{Known, plane_stats, read};
+use crate::orders_from_python::read;
 use crate::python_core::{Core, address, config, tuples};
+use crate::stats_to_python::plane_stats;
 use crate::worker::{self, Worker};
 
 /// A packet plane on a thread of its own.

@@ -9,8 +9,10 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use crate::Micros;
 use crate::batch::{Batch, Output, Sink};
 use crate::ice::Tuple;
+use crate::known::Known;
 use crate::order::Event;
-use crate::orders_from_python::{Known, read};
+use crate::orders_from_python::read;
+use crate::stats_to_python::plane_stats;
 use crate::{core, listener};
 
 /// A packet plane without a thread, sockets or a clock: for tests.
@@ -135,6 +137,6 @@ impl Core {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        crate::orders_from_python::plane_stats(py, &self.core.counters)
+        plane_stats(py, &self.core.counters)
     }
 }
