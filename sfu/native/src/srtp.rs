@@ -11,6 +11,9 @@ use crate::srtp_gcm::Gcm;
 pub use crate::srtp_keys::{Profile, SessionKeys};
 use crate::srtp_streams::Streams;
 
+/// The flag E, which stands before the index of an RTCP packet: it is encrypted, not only authenticated.
+pub(crate) const ENCRYPTED: u32 = 1 << 31;
+
 /// Why a packet, or a key, is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SrtpError {
@@ -83,8 +86,8 @@ pub struct Opener {
 impl Opener {
     /// From the peer's master key‖salt.
     pub fn new(profile: Profile, master: &[u8]) -> Result<Self, SrtpError> {
-        let rtp = SessionKeys::derive(profile, master, false)?;
-        Self::with_session_keys(profile, &rtp, &SessionKeys::derive(profile, master, true)?)
+        let (rtp, rtcp) = SessionKeys::derive_both(profile, master)?;
+        Self::with_session_keys(profile, &rtp, &rtcp)
     }
 
     /// From session keys that are there already.
@@ -126,7 +129,7 @@ impl Opener {
     pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let ssrc = word(packet, 4)?;
         let at = packet.len().checked_sub(self.word_at).ok_or(SrtpError::Length)?;
-        let index = u64::from(word(packet, at)? & 0x7fff_ffff);
+        let index = u64::from(word(packet, at)? & !ENCRYPTED);
         self.rtcp_streams.check(ssrc, index)?;
         let length = match &self.rtcp {
             Cipher::Gcm(gcm) => gcm.open_rtcp(ssrc, packet)?,
@@ -169,8 +172,8 @@ pub struct Sealer {
 impl Sealer {
     /// From our own master key‖salt.
     pub fn new(profile: Profile, master: &[u8]) -> Result<Self, SrtpError> {
-        let rtp = SessionKeys::derive(profile, master, false)?;
-        Self::with_session_keys(profile, &rtp, &SessionKeys::derive(profile, master, true)?)
+        let (rtp, rtcp) = SessionKeys::derive_both(profile, master)?;
+        Self::with_session_keys(profile, &rtp, &rtcp)
     }
 
     /// From session keys that are there already.

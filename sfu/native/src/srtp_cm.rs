@@ -6,11 +6,10 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 use zeroize::Zeroizing;
 
-use crate::srtp::SrtpError;
+use crate::srtp::{ENCRYPTED, SrtpError};
 use crate::srtp_keys::{SessionKeys, counter_mode};
 
-const TAG: usize = 10;
-const ENCRYPTED: u32 = 1 << 31;
+pub(crate) const TAG: usize = 10;
 
 /// One cached context: both keys with the salt.
 pub(crate) struct Cm {

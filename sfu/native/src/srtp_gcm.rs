@@ -3,11 +3,10 @@
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use crate::srtp::SrtpError;
+use crate::srtp::{ENCRYPTED, SrtpError};
 use crate::srtp_keys::SessionKeys;
 
-const TAG: usize = 16;
-const ENCRYPTED: u32 = 1 << 31;
+pub(crate) const TAG: usize = 16;
 
 /// One cached context: a key with its salt.
 pub(crate) struct Gcm {

@@ -5,6 +5,7 @@ use aws_lc_rs::iv::FixedLength;
 use zeroize::Zeroizing;
 
 use crate::srtp::SrtpError;
+use crate::{srtp_cm, srtp_gcm};
 
 /// What DTLS agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +37,8 @@ impl Profile {
     /// Bytes that sealing adds to a packet: the tag, and with RTCP the word of E and index.
     pub fn tag_length(self, rtcp: bool) -> usize {
         let tag = match self {
-            Self::AeadAes128Gcm | Self::AeadAes256Gcm => 16,
-            Self::Aes128CmSha1_80 => 10,
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => srtp_gcm::TAG,
+            Self::Aes128CmSha1_80 => srtp_cm::TAG,
         };
         if rtcp { tag + 4 } else { tag }
     }
@@ -73,6 +74,11 @@ pub struct SessionKeys {
 }
 
 impl SessionKeys {
+    /// Derive the keys of RTP and those of RTCP.
+    pub fn derive_both(profile: Profile, master: &[u8]) -> Result<(Self, Self), SrtpError> {
+        Ok((Self::derive(profile, master, false)?, Self::derive(profile, master, true)?))
+    }
+
     /// Derive the keys of RTP or RTCP from master key‖salt; the key derivation rate is 0.
     pub fn derive(profile: Profile, master: &[u8], rtcp: bool) -> Result<Self, SrtpError> {
         if master.len() != profile.key_length() {
