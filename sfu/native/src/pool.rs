@@ -22,13 +22,6 @@ impl Pool {
         Vec::with_capacity(len)
     }
 
-    /// Return a buffer with these bytes.
-    pub fn copy(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut buffer = self.take(bytes.len());
-        buffer.extend_from_slice(bytes);
-        buffer
-    }
-
     /// Return a buffer with these bytes, one part behind the other.
     pub fn join(&mut self, first: &[u8], second: &[u8]) -> Vec<u8> {
         let mut buffer = self.take(first.len() + second.len());
@@ -69,7 +62,7 @@ mod tests {
     #[test]
     fn a_buffer_is_used_again_for_packets_of_its_class() {
         let mut pool = Pool::default();
-        let small = pool.copy(&[7; 120]);
+        let small = pool.take(120);
         let large = pool.take(1200);
         let (at, room) = (small.as_ptr(), large.capacity());
         assert!(small.capacity() < 1200 && room >= 1200 && large.is_empty());

@@ -1,4 +1,4 @@
-//! Bits per second over a window that slides, and a value that follows upwards at once and downwards slowly.
+//! Bits per second over a window that slides.
 
 use std::collections::VecDeque;
 
@@ -55,50 +55,11 @@ impl Bitrate {
     }
 }
 
-/// What it falls by in a second, of the highest value: one in so many.
-const FALL: u64 = 20;
-
-/// A value that rises at once and falls by a twentieth a second, so that what is wanted does not jump up and down.
-#[derive(Debug, Default)]
-pub struct Trend {
-    value: u64,
-    highest: Option<(u64, Micros)>,
-}
-
-impl Trend {
-    /// The value as it was with the last update.
-    pub fn value(&self) -> u64 {
-        self.value
-    }
-
-    /// Take a new value; a lower one counts as far as it was fallen to by now.
-    pub fn update(&mut self, value: u64, now: Micros) {
-        match self.highest {
-            Some((highest, at)) if value <= self.value => {
-                let fallen = u128::from(highest) * u128::from(now.saturating_sub(at)) / u128::from(FALL * 1_000_000);
-                self.value =
-                    highest.saturating_sub(u64::try_from(fallen).unwrap_or(u64::MAX)).max(value).min(self.value);
-            }
-            _ => self.force(value, now),
-        }
-    }
-
-    /// Take a new value whatever it is.
-    pub fn force(&mut self, value: u64, now: Micros) {
-        (self.value, self.highest) = (value, Some((value, now)));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MS: Micros = 1000;
-
-    fn vectors(text: &str) -> Vec<serde_json::Value> {
-        let vectors: serde_json::Value = serde_json::from_str(text).unwrap();
-        vectors["cases"].as_array().unwrap().clone()
-    }
 
     #[test]
     fn memory_is_bounded_and_let_go() {
@@ -113,7 +74,9 @@ mod tests {
 
     #[test]
     fn the_rate_vectors_hold() {
-        for case in vectors(include_str!("../tests/vectors/rate_calculator.json")) {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/vectors/rate_calculator.json")).unwrap();
+        for case in vectors["cases"].as_array().unwrap() {
             let argument =
                 |at: usize, otherwise| case["args[windowMs,scale,windowItems]"][at].as_u64().unwrap_or(otherwise);
             assert_eq!(argument(1, 8000), 8000, "bits of bytes, seconds of milliseconds");
@@ -143,27 +106,6 @@ mod tests {
                             }
                         };
                         assert_eq!(rate.bits_per_second(now * MS), step["value"], "{case} at {step}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_trend_vectors_hold() {
-        for case in vectors(include_str!("../tests/vectors/trend_calculator.json")) {
-            let mut trends = [Trend::default(), Trend::default()];
-            for step in case["steps"].as_array().unwrap() {
-                let name = step["function"].as_str().or(step["field"].as_str()).unwrap();
-                let trend = usize::from(name.starts_with("trendB"));
-                let argument = |at: usize| step["args"][at].as_u64().unwrap();
-                match name.split_once('.').unwrap().1 {
-                    "Update" => trends[trend].update(argument(0), argument(1) * MS),
-                    "ForceUpdate" => trends[trend].force(argument(0), argument(1) * MS),
-                    other => {
-                        assert_eq!(other, "Value");
-                        let expected = step["value"].as_u64().unwrap_or(trends[1].value());
-                        assert_eq!(trends[trend].value(), expected, "{step}");
                     }
                 }
             }

@@ -1,8 +1,7 @@
 //! What of a producer's packets a receiver gets, and under which numbers: between the shared history and the sender.
 //!
 //! Forwarding begins with a key frame (where the codec shows one); what is late for that is dropped. Numbers
-//! go on without a hole over pause and resume, and what was sent before is not sent again after: the receiver begins anew. A choice among
-//! layers will stand here.
+//! go on without a hole over pause and resume, and what was sent before is not sent again after: the receiver begins anew.
 
 /// A gap after which numbers go on as if there were none, and nothing from before is sent again: it cannot be repaired.
 const MAX_JUMP: u64 = 3000;
