@@ -3,8 +3,10 @@
 //! Nothing panics, what is sent is authentic and can be read, no nonce serves twice, a turn leaves nothing due, and memory stays bounded. The
 //! same calls in each run, more of them with FUZZ_ITERATIONS.
 
+mod golden;
 mod hostile;
 mod peer;
+mod random;
 
 use std::fs;
 

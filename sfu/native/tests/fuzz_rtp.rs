@@ -10,10 +10,7 @@ use packet_plane::{rtcp, rtp, twcc};
 use std::collections::BTreeSet;
 
 fn corpus(kind: &str) -> Vec<Vec<u8>> {
-    let directory = format!("{}/tests/corpora/{kind}", env!("CARGO_MANIFEST_DIR"));
-    let mut paths: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let mut seeds: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let mut seeds: Vec<_> = golden::folder(kind).into_iter().map(|(_, packet)| packet).collect();
     seeds.extend(golden::cases("fuzzer_crash_inputs.json").iter().map(golden::packet));
     assert!(seeds.len() > 10);
     seeds

@@ -1,40 +1,24 @@
 //! Bytes of all kinds, as STUN and as a stream: the same ones in each run, more of them with FUZZ_ITERATIONS.
 
+mod golden;
 mod peer;
+mod random;
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use packet_plane::framing::{Deframer, FramingError, MAX_FRAME, frame};
 use packet_plane::ice::{Credentials, IceLite, Tuple};
 use packet_plane::stun::{Password, fragment, parse, write_role_conflict, write_success};
-use peer::{Answer, corpora};
+use peer::Answer;
+use random::Random;
 
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
-const MIXED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 fn iterations() -> u32 {
     std::env::var("FUZZ_ITERATIONS").ok().and_then(|value| value.parse().ok()).unwrap_or(20_000)
 }
 
-/// Random numbers that are the same for the same seed (SplitMix64).
-struct Random(u64);
-
 impl Random {
-    fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(MIXED);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.number() as usize % bound.max(1)
-    }
-
-    fn bytes(&mut self, most: usize) -> Vec<u8> {
-        (0..self.below(most + 1)).map(|_| self.number() as u8).collect()
-    }
-
     /// One of the corpus, changed here and there.
     fn mutated(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
         let mut data = corpus[self.below(corpus.len())].clone();
@@ -107,7 +91,7 @@ fn is_read_safely(datagram: &[u8]) -> bool {
 
 #[test]
 fn no_datagram_makes_stun_panic_and_what_is_authentic_is_answered_well() {
-    let corpus = corpora::stun();
+    let corpus = golden::stun();
     assert!(corpus.iter().any(|datagram| is_read_safely(datagram)));
     corpus.iter().for_each(|datagram| assert!(!is_read_safely(&datagram[..datagram.len() / 2])));
     let (tried, authentic) = (AtomicU32::new(0), AtomicU32::new(0));
@@ -150,7 +134,7 @@ fn deframed(stream: &[u8], sizes: &[usize]) -> (Vec<Vec<u8>>, Option<FramingErro
 
 #[test]
 fn no_stream_makes_the_deframer_panic_and_its_pieces_do_not_matter() {
-    let corpus = corpora::stun();
+    let corpus = golden::stun();
     let tried = AtomicU32::new(0);
     bolero::check!().exhaustive().with_generator(0..iterations()).for_each(|number| {
         let mut random = Random(u64::from(*number));

@@ -1,13 +1,12 @@
 //! What is taken for a check, and the answers, byte for byte.
 
+mod golden;
 mod peer;
 
 use packet_plane::stun::{
     Check, MAX_FRAGMENT, Password, StunError, fragment, parse, write_role_conflict, write_success,
 };
-use peer::{
-    Answer, FINGERPRINT, ICE_CONTROLLED, ICE_CONTROLLING, INTEGRITY, PRIORITY, USE_CANDIDATE, USERNAME, corpora,
-};
+use peer::{Answer, FINGERPRINT, ICE_CONTROLLED, ICE_CONTROLLING, INTEGRITY, PRIORITY, USE_CANDIDATE, USERNAME};
 
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
 
@@ -23,7 +22,7 @@ fn success(check: &Check, from: &str) -> Vec<u8> {
 
 /// The request of RFC 5769 §2.1; the corpus has it without the 16 bytes of its SOFTWARE.
 fn request_of_rfc_5769() -> Vec<u8> {
-    let (_, cut) = corpora::folder("rfc5769").into_iter().find(|(name, _)| name == "rfc5769-reqstc-221").unwrap();
+    let (_, cut) = golden::shared_folder("rfc5769").into_iter().find(|(name, _)| name == "rfc5769-reqstc-221").unwrap();
     [&cut[..24], b"STUN test client", &cut[24..]].concat()
 }
 
@@ -41,8 +40,8 @@ fn the_request_of_rfc_5769_is_an_authentic_check() {
 
 #[test]
 fn packets_of_mediasoup_are_read_as_it_reads_them() {
-    for case in corpora::table("stun_packets") {
-        let data = corpora::bytes(&case, "hex");
+    for case in golden::cases("stun_packets.json") {
+        let data = golden::field(&case, "hex");
         let fields = &case["expect"]["fields"];
         if fields["klass"] != "ICE::StunPacket::Class::REQUEST" {
             assert_eq!(error(&data), StunError::NotARequest);
@@ -62,18 +61,18 @@ fn packets_of_mediasoup_are_read_as_it_reads_them() {
 
 #[test]
 fn answers_are_those_of_the_reference_plane() {
-    for case in corpora::table("stun_answers") {
-        let data = corpora::bytes(&case, "check");
+    for case in golden::cases("stun_answers.json") {
+        let data = golden::field(&case, "check");
         let password = Password::new(case["password"].as_str().unwrap());
         let check = parse(&data).unwrap();
         assert!(check.authentic(&password));
         assert_eq!(Some(check.fragment), case["fragment"].as_str().map(str::as_bytes));
         let mut out = b"before".to_vec();
         write_success(&mut out, &check, case["address"].as_str().unwrap().parse().unwrap(), &password);
-        assert_eq!(out, [b"before".to_vec(), corpora::bytes(&case, "success")].concat());
+        assert_eq!(out, [b"before".to_vec(), golden::field(&case, "success")].concat());
         out.clear();
         write_role_conflict(&mut out, &check, &password);
-        assert_eq!(out, corpora::bytes(&case, "role_conflict"));
+        assert_eq!(out, golden::field(&case, "role_conflict"));
     }
 }
 
@@ -104,7 +103,7 @@ fn an_answer_is_no_larger_than_a_browsers_question() {
 
 #[test]
 fn only_complete_binding_requests_are_checks() {
-    let packets = ["aioice", "rfc5769", "found"].into_iter().flat_map(corpora::folder);
+    let packets = ["aioice", "rfc5769", "found"].into_iter().flat_map(golden::shared_folder);
     let checks: Vec<String> = packets.filter(|(_, data)| parse(data).is_ok()).map(|(name, _)| name).collect();
     assert_eq!(checks, ["binding_request_ice_controlled", "binding_request_ice_controlling"]);
 }

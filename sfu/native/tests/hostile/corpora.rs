@@ -1,8 +1,6 @@
 //! Packets of other projects, and of those that crashed them.
 
-use std::fs;
-
-use crate::peer::corpora;
+use crate::golden;
 
 /// What the packets of others look like.
 pub struct Corpora {
@@ -13,12 +11,7 @@ pub struct Corpora {
 
 impl Corpora {
     pub fn read() -> Self {
-        let folder = |kind: &str| {
-            let files = fs::read_dir(format!("{}/tests/corpora/{kind}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-            let mut paths: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
-            paths.sort();
-            paths.iter().map(|path| fs::read(path).unwrap()).collect()
-        };
-        Self { rtp: folder("rtp"), rtcp: folder("rtcp"), stun: corpora::stun() }
+        let folder = |kind| golden::folder(kind).into_iter().map(|(_, data)| data).collect();
+        Self { rtp: folder("rtp"), rtcp: folder("rtcp"), stun: golden::stun() }
     }
 }

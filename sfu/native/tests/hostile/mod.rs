@@ -17,9 +17,9 @@ use packet_plane::rtp;
 use packet_plane::srtp::SrtpError;
 
 use crate::peer;
+use crate::random::Random;
 use corpora::Corpora;
 use far::Far;
-use random::Random;
 
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
 const DTLS: &[u8] = &[22, 254, 253, 0, 1, 2, 3];

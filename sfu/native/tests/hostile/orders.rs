@@ -8,8 +8,9 @@ use packet_plane::order::{AddConsumer, AddProducer, Codec, Name, Order, Secret};
 use packet_plane::srtp::{Opener, Profile, Sealer};
 
 use super::far::Far;
-use super::random::{Random, address};
+use super::random::address;
 use super::{DTLS, PASSWORD, STREAMS, World};
+use crate::random::Random;
 
 const PROFILES: [(&str, Profile); 3] = [
     ("SRTP_AEAD_AES_128_GCM", Profile::AeadAes128Gcm),

@@ -2,8 +2,6 @@
 
 #![allow(dead_code)]
 
-pub mod corpora;
-
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use aws_lc_rs::hmac;
