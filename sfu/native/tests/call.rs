@@ -19,6 +19,14 @@ fn call(seed: u64, up: Path, down: Path) -> Call {
     call
 }
 
+/// Let the network swallow a packet of the next frame, and the sender not repair it; return its number.
+fn lose_for_good(call: &mut Call) -> u64 {
+    call.sender.repairs = false;
+    let lost = call.sender.number + 2;
+    call.sender.swallowed.insert(lost);
+    lost
+}
+
 /// When the sender was asked for a number.
 fn asked(call: &Call, number: u64) -> Vec<Micros> {
     call.sender.asked.iter().filter(|(_, each)| *each == number as u16).map(|(at, _)| *at).collect()
@@ -60,9 +68,7 @@ fn order_that_is_lost_for_less_than_ten_milliseconds_asks_for_nothing() {
 #[test]
 fn a_lost_packet_is_asked_for_after_ten_to_twenty_milliseconds_and_then_each_forty() {
     let mut call = call(1, path(0, 0, 0), path(0, 10, 0));
-    call.sender.repairs = false;
-    let lost = call.sender.number + 2;
-    call.sender.swallowed.insert(lost);
+    let lost = lose_for_good(&mut call);
     let frame = call.sender.next_frame;
     call.run(2 * SECOND);
     let times: Vec<Micros> = asked(&call, lost).iter().map(|at| (at - frame) / MS).collect();
@@ -74,9 +80,7 @@ fn a_lost_packet_is_asked_for_after_ten_to_twenty_milliseconds_and_then_each_for
 fn a_measured_round_trip_spaces_the_requests() {
     let mut call = call(1, path(0, 100, 0), path(0, 10, 0));
     call.run(2 * SECOND);
-    call.sender.repairs = false;
-    let lost = call.sender.number + 2;
-    call.sender.swallowed.insert(lost);
+    let lost = lose_for_good(&mut call);
     call.run(3 * SECOND);
     let times = asked(&call, lost);
     assert!(times.windows(2).all(|pair| (248..=265).contains(&((pair[1] - pair[0]) / MS))), "{times:?}");
@@ -86,9 +90,7 @@ fn a_measured_round_trip_spaces_the_requests() {
 #[test]
 fn a_key_frame_makes_what_was_lost_before_it_moot() {
     let mut call = call(1, path(0, 0, 0), path(0, 10, 0));
-    call.sender.repairs = false;
-    let lost = call.sender.number + 2;
-    call.sender.swallowed.insert(lost);
+    let lost = lose_for_good(&mut call);
     call.run(120 * MS);
     for _ in 0..2 {
         call.world.order(packet_plane::order::Order::ResumeProducer { producer: "video".into() }); // forces one
@@ -105,9 +107,7 @@ fn a_key_frame_makes_what_was_lost_before_it_moot() {
 fn a_packet_that_is_given_up_asks_for_a_key_frame_at_once() {
     for before in [None, Some(150)] {
         let mut call = call(1, path(0, 5, 0), path(0, 10, 0));
-        call.sender.repairs = false;
-        let lost = call.sender.number + 2;
-        call.sender.swallowed.insert(lost);
+        let lost = lose_for_good(&mut call);
         let requested = call.sender.requests.len();
         call.run(300 * MS);
         if let Some(joins) = before {
@@ -188,6 +188,7 @@ fn the_first_request_for_a_packet_is_answered_at_once_and_repeats_after_a_round_
     assert_eq!(times.len() - 1, 10, "ten times at most: {times:?}");
     assert!(times[2..].iter().zip(&times[1..]).all(|(later, sooner)| (40..=45).contains(&((later - sooner) / MS))));
 }
+
 #[test]
 fn who_joins_where_packets_overtake_each_other_sees_something_soon() {
     let mut waits = Vec::new();

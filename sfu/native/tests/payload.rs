@@ -51,34 +51,32 @@ fn codecs_are_known_by_their_mime_type_in_any_case() {
     assert!(!Codec::Other.begins_key_frame(&[0x10, 0]));
 }
 
+/// Hold that payloads begin a key frame, and that others do not.
+fn begin_a_key_frame(codec: Codec, payloads: &[&str], others: &[&str]) {
+    for hex in payloads {
+        assert!(codec.begins_key_frame(&bytes(hex)), "{hex}");
+    }
+    for hex in others {
+        assert!(!codec.begins_key_frame(&bytes(hex)), "{hex}");
+    }
+}
+
 #[test]
 fn vp8_begins_after_a_descriptor_of_any_length() {
-    for hex in ["1000", "90800000", "9080800000", "90f08000000000", "90100000"] {
-        assert!(Codec::Vp8.begins_key_frame(&bytes(hex)), "{hex}");
-    }
-    for hex in ["", "1001", "0000", "1100", "90", "9080", "908080", "90808000"] {
-        assert!(!Codec::Vp8.begins_key_frame(&bytes(hex)), "{hex}");
-    }
+    let others = ["", "1001", "0000", "1100", "90", "9080", "908080", "90808000"];
+    begin_a_key_frame(Codec::Vp8, &["1000", "90800000", "9080800000", "90f08000000000", "90100000"], &others);
 }
 
 #[test]
 fn vp9_begins_in_the_lowest_spatial_layer() {
-    for hex in ["08", "2800", "28e1", "a80500", "a8850500"] {
-        assert!(Codec::Vp9.begins_key_frame(&bytes(hex)), "{hex}");
-    }
-    for hex in ["", "48", "00", "28", "2802", "a8", "a885", "a80502"] {
-        assert!(!Codec::Vp9.begins_key_frame(&bytes(hex)), "{hex}");
-    }
+    let others = ["", "48", "00", "28", "2802", "a8", "a885", "a80502"];
+    begin_a_key_frame(Codec::Vp9, &["08", "2800", "28e1", "a80500", "a8850500"], &others);
 }
 
 #[test]
 fn h264_begins_at_an_sps_alone_together_or_in_pieces() {
-    for hex in ["67", "780001670001", "7800026801000167", "7c87", "1c87"] {
-        assert!(Codec::H264.begins_key_frame(&bytes(hex)), "{hex}");
-    }
-    for hex in ["", "65", "78", "7800", "780001", "78000168", "78ffff6867", "7c07", "7c85", "7c"] {
-        assert!(!Codec::H264.begins_key_frame(&bytes(hex)), "{hex}");
-    }
+    let others = ["", "65", "78", "7800", "780001", "78000168", "78ffff6867", "7c07", "7c85", "7c"];
+    begin_a_key_frame(Codec::H264, &["67", "780001670001", "7800026801000167", "7c87", "1c87"], &others);
 }
 
 #[test]
