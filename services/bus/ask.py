@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import secrets
 import time
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from aio_pika.abc import (
@@ -33,6 +32,7 @@ from contracts.failure import (
 )
 from contracts.message import Command, Notice, Reply
 from services.bus import envelope, queues
+from services.bus.asking import Asking
 from services.bus.call import Call
 from services.bus.connection import connect, hanging_up, lost_by_peer, open_channel, publish, usable
 from services.bus.metrics import ASK_SECONDS, ASKS, OK
@@ -49,20 +49,6 @@ class NobodyThere(MediaServerUnavailable):
     """The queue does not exist: its owner stopped or never ran, and the command was surely not carried out."""
 
 
-@dataclass(slots=True, eq=False)
-class _Asking:
-    """One ask in flight."""
-
-    queue: str
-    type: str
-    body: bytes
-    call: Call
-    correlation: str
-    answer: asyncio.Future[AbstractIncomingMessage] = field(default_factory=asyncio.Future)
-    confirmed: bool = False
-    repeated: bool = False
-
-
 class Bus:
     """The asking half of the bus. `process` is unique among the running processes of a service.
 
@@ -73,7 +59,7 @@ class Bus:
         self._url = url
         self._name = f"{service}.{process}"
         self._replies = queues.replies(service, process, replies_kept)
-        self._pending: dict[str, _Asking] = {}
+        self._pending: dict[str, Asking] = {}
         self._numbers = itertools.count(1)
         self._start_of_life = secrets.token_hex(4)
         self._repeats: set[asyncio.Task[None]] = set()
@@ -119,7 +105,7 @@ class Bus:
         self._started = False
         await self._notices.stop()
         for asking in self._pending.values():
-            _fail(asking, Unavailable("this process is stopping"))
+            asking.fail(Unavailable("this process is stopping"))
         for repeat in self._repeats:
             repeat.cancel()
         both = (one for one in (self._publishing, self._consuming) if one is not None)
@@ -161,7 +147,7 @@ class Bus:
         if call.remaining() <= 0:
             raise DeadlineExceeded
         correlation = f"{self._start_of_life}-{next(self._numbers)}"
-        asking = _Asking(queue, name, body, call, correlation)
+        asking = Asking(queue, name, body, call, correlation)
         self._pending[correlation] = asking
         try:
             async with asyncio.timeout(call.remaining()):
@@ -174,7 +160,7 @@ class Bus:
         finally:
             del self._pending[correlation]
 
-    async def _send(self, asking: _Asking) -> None:
+    async def _send(self, asking: Asking) -> None:
         """Publish until the broker confirms or returns it. The caller has the deadline."""
         while not asking.answer.done():
             try:
@@ -187,7 +173,7 @@ class Bus:
                     raise
             await usable(self._open())
 
-    async def _publish(self, asking: _Asking) -> None:
+    async def _publish(self, asking: Asking) -> None:
         properties = envelope.outgoing(
             asking.type,
             asking.call,
@@ -200,7 +186,7 @@ class Bus:
             asking.confirmed = True
             reached(Point.AFTER_PUBLISH)
         elif not asking.confirmed:
-            _fail(asking, NobodyThere())
+            asking.fail(NobodyThere())
 
     def _open(self) -> AbstractRobustChannel:
         if self._channel is None:
@@ -209,14 +195,14 @@ class Bus:
 
     async def _on_reply(self, message: AbstractIncomingMessage) -> None:
         asking = self._pending.get(message.correlation_id or "")
-        if asking is not None and not asking.answer.done():
-            asking.answer.set_result(message)
+        if asking is not None:
+            asking.answered(message)
 
     def _on_return(self, _: object, message: AbstractIncomingMessage) -> None:
         """Two asks with one command id share aiormq's bookkeeping of returns, so the correlation id decides whose it was."""
         asking = self._pending.get(message.correlation_id or "")
         if asking is not None and not asking.confirmed:
-            _fail(asking, NobodyThere())
+            asking.fail(NobodyThere())
 
     async def _on_reconnect(self, *_: object) -> None:
         for asking in self._pending.values():
@@ -226,18 +212,13 @@ class Bus:
                 self._repeats.add(repeat)
                 repeat.add_done_callback(self._repeats.discard)
 
-    async def _repeat(self, asking: _Asking) -> None:
+    async def _repeat(self, asking: Asking) -> None:
         """Send a confirmed command once more: the broker may have lost it, or its reply, with the connection."""
         try:
             async with asyncio.timeout(asking.call.remaining()):
                 await self._send(asking)
         except (TimeoutError, KendraError):
             return
-
-
-def _fail(asking: _Asking, failure: KendraError) -> None:
-    if not asking.answer.done():
-        asking.answer.set_exception(failure)
 
 
 def _parsed(message: AbstractIncomingMessage, reply: type[R]) -> R:
