@@ -3,7 +3,6 @@
 * A follower first reads what it missed, page by page, then what the reader hands it; the reader's place in a stream is taken
   before the first page is read, so nothing falls between. Doubles are left out by `following`.
 * A follower's queue is bounded. One that does not read is dropped, and may come back with the last id it saw.
-* A seat has few streams; one more ends its oldest, so nobody alone takes up this process' room.
 * While Redis is away, followers wait; the reader goes on from its places when Redis is back, refilled or not.
 """
 
@@ -23,9 +22,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.failure import Busy, Unavailable
-from contracts.ids import MeetingId, ParticipantId, Seat, TenantId
 from services.gateway.entries import Rows, entries_of, live_entries_of, sequence_of
 from services.gateway.following import Entry, StreamState
+from services.gateway.following_seats import FollowingSeats, Owner
 from services.gateway.waiting import Queue
 
 log = structlog.stdlib.get_logger("gateway")
@@ -38,9 +37,6 @@ PAUSE = 0.25
 PAGE = 500
 NUDGE_KEPT = 3600
 """Seconds after which Redis forgets how this process wakes its reader, should it die."""
-
-MOST_OF_A_SEAT = 4
-"""Streams that one seat may follow at a time: one, and what a lost network left behind."""
 
 CONNECTIONS = 32
 _DEAD_AFTER = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
@@ -55,7 +51,6 @@ _OPTIONS: dict[str, Any] = {
 }
 
 LOST = (RedisError, OSError, TimeoutError)
-Owner = tuple[TenantId, MeetingId, ParticipantId, Seat]
 Places = dict[bytes | str | memoryview, int | bytes | str | memoryview]
 
 
@@ -71,7 +66,7 @@ class Streams:
         self._places: dict[str, int] = {}
         self._queues: dict[str, set[Queue]] = defaultdict(set)
         self._listeners: dict[str, set[Queue]] = defaultdict(set)
-        self._owned: dict[Owner, list[Queue]] = defaultdict(list)
+        self.seats = FollowingSeats()
         self.followers = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -133,7 +128,7 @@ class Streams:
         self.followers += 1
         self._queues[key].add(queue)
         self._listeners[live].add(queue)
-        self._own(owner, queue)
+        self.seats.add(owner, queue)
         try:
             if new:
                 await self._interrupt()
@@ -141,34 +136,16 @@ class Streams:
             yield queue
         finally:
             self.followers -= 1
-            self._disown(owner, queue)
+            self.seats.remove(owner, queue)
             if _without(self._queues, key, queue):
                 self._places.pop(key, None)
             if _without(self._listeners, live, queue):
                 await self._unhear(live)
 
-    def seats(self) -> list[Owner]:
-        """Return the seats that somebody follows events in."""
-        return list(self._owned)
-
     def check_room(self) -> None:
         """Raise Busy when this process has as many followers as it may."""
         if self.followers >= self._most:
             raise Busy
-
-    def _own(self, owner: Owner | None, queue: Queue) -> None:
-        if owner is None:
-            return
-        self._owned[owner].append(queue)
-        for old in self._owned[owner][:-MOST_OF_A_SEAT]:
-            old.close()
-
-    def _disown(self, owner: Owner | None, queue: Queue) -> None:
-        if owner is None:
-            return
-        self._owned[owner].remove(queue)
-        if not self._owned[owner]:
-            del self._owned[owner]
 
     async def _kept_up(self, what: str, work: Callable[[Redis], Awaitable[None]]) -> None:
         """Do the work on a connection of its own; begin anew when that is lost."""

@@ -53,7 +53,7 @@ class Gateway:
         bus = Bus(settings.amqp_url, SERVICE, self.process, replies_kept=settings.replies_kept)
         self.edge = Edge(bus, tokens, keys, Limits(settings))
         self.streams = Streams(settings.redis_url, settings.redis_prefix, most=settings.most_streams)
-        self.presence = Presence(bus, self.streams.seats, settings.seen_each)
+        self.presence = Presence(bus, self.streams.seats.now, settings.seen_each)
         self._leaving = Leaving(settings.leaving, self._end)
         app = surrounded(
             create_app(settings, self.edge, self.streams, self._leaving), settings, self.edge, self._leaving

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 
 from contracts.live import SeatsSeen, SeenSeat
 from services.bus import KENDRA_COMMANDS, NO_MEETING, NO_TENANT, Bus, Call
-from services.gateway.events import Owner
+from services.gateway.following_seats import Owner
 
 _AT_ONCE = 500
 """Seats that one notice names."""

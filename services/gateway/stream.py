@@ -15,8 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from contracts.failure import Unavailable
 from services.gateway.budget import READ_WITHIN
-from services.gateway.events import Owner, Streams
+from services.gateway.events import Streams
 from services.gateway.following import Entry, Follower, StreamState
+from services.gateway.following_seats import Owner
 from services.gateway.waiting import Queue
 
 KEEP_ALIVE = b": still here\n\n"

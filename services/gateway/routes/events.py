@@ -14,8 +14,9 @@ from contracts.ids import MeetingId, TenantId
 from services.gateway import grants
 from services.gateway.edge import CallerOf
 from services.gateway.entries import live_channel
-from services.gateway.events import Owner, Streams
+from services.gateway.events import Streams
 from services.gateway.following import Follower, Viewer
+from services.gateway.following_seats import Owner
 from services.gateway.openapi import Bearer, Flows
 from services.gateway.stream import EventStream, Place
 
