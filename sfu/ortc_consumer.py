@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sfu.codec_matching import is_rtx, matches
 from sfu.errors import UnsupportedCodec
+from sfu.json_fields import is_number
 from sfu.ortc_producer import RandomSsrc
 from sfu.ortc_shapes import (
     RtcpFeedbackJson,
@@ -17,7 +18,7 @@ from sfu.ortc_shapes import (
     RtpHeaderExtensionJson,
     RtpParametersJson,
 )
-from sfu.ortc_validation import is_number, validate_rtp_capabilities
+from sfu.ortc_validation import validate_rtp_capabilities
 from sfu.scalability import parse_scalability_mode
 from sfu.supported import ABS_SEND_TIME, DEPENDENCY_DESCRIPTOR, DEPENDENCY_DESCRIPTOR_ID, MID, TRANSPORT_WIDE_CC
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sfu.codec_matching import is_rtx, matches, name
 from sfu.errors import InvalidRtpParameters, UnsupportedCodec
 from sfu.h264 import PROFILE_LEVEL_ID, answer_profile_level_id
+from sfu.json_fields import shown
 from sfu.ortc_shapes import (
     CodecMapping,
     EncodingMapping,
@@ -22,7 +23,7 @@ from sfu.ortc_shapes import (
     RtpParametersJson,
 )
 from sfu.ortc_streams import ProducerType, check_streams, producer_type
-from sfu.ortc_validation import shown, validate_rtp_parameters
+from sfu.ortc_validation import validate_rtp_parameters
 from sfu.supported import ABS_CAPTURE_TIME
 
 RandomSsrc = Callable[[], int]

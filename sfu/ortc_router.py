@@ -5,12 +5,13 @@ from typing import Final
 
 from sfu.codec_matching import is_known_as
 from sfu.errors import InvalidRtpParameters, InvalidState, UnsupportedCodec
+from sfu.json_fields import is_number
 from sfu.ortc_shapes import (
     RtpCapabilitiesJson,
     RtpCodecCapabilityJson,
     RtpHeaderExtensionCapabilityJson,
 )
-from sfu.ortc_validation import is_number, validate_rtp_codec_capability
+from sfu.ortc_validation import validate_rtp_codec_capability
 from sfu.supported import DYNAMIC_PAYLOAD_TYPES, SUPPORTED_RTP_CAPABILITIES, TRANSPORT_WIDE_CC, audio, video
 
 DEFAULT_CODECS: Final[tuple[RtpCodecCapabilityJson, ...]] = (
