@@ -15,7 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from install import NATIVE, PROJECT, why_no_native_plane
+from install import NATIVE, why_no_native_plane
+from steps import PROJECT
 
 LOAD = PROJECT / "bench" / "load"
 TEST = ["cargo", "test", "--quiet", "--release", "--locked"]

@@ -1,6 +1,6 @@
 """The installer asks for what is missing, once, and says in one line what it could not do."""
 
-import importlib.util
+import importlib
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -13,23 +13,21 @@ PROJECT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script as a module, on a machine that has nothing but what `tmp_path/bin` holds."""
-    spec = importlib.util.spec_from_file_location("install", PROJECT / "scripts" / "install.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    monkeypatch.syspath_prepend(PROJECT / "scripts")
+    module, steps = importlib.import_module("install"), importlib.import_module("steps")
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}")
     for name, value in {
         "SYSTEM_PATH": str(tmp_path / "bin"),
         "POLICY": tmp_path / "policy-rc.d",
-        "STATE": tmp_path / "state",
         "TOOLS": tmp_path / "tools",
         "PROJECT": tmp_path,
         "WEB": tmp_path / "web",
         "NATIVE": tmp_path / "native",
     }.items():
         monkeypatch.setattr(module, name, value)
+    for name, value in {"STATE": tmp_path / "state", "PROJECT": tmp_path}.items():
+        monkeypatch.setattr(steps, name, value)
     monkeypatch.setattr(module.os, "getuid", lambda: 0)
     monkeypatch.delenv("DOORDARSHAN_PLANE", raising=False)
     return module
