@@ -9,25 +9,21 @@ deadline falls exactly on one of them, where seconds as float and microseconds a
 import random
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from aioice.stun import Class, Message, Method
-from pylibsrtp import Error, Policy, Session
-
-from contracts.ids import ConsumerId, ProducerId, TransportId
+from contracts.ids import ConsumerId, ProducerId
 from contracts.rtp import Kind
-from sfu.packets import rtcp, rtp
+from sfu.packets import rtcp
 from sfu.plane import seat
 from sfu.supported import MID, SSRC_AUDIO_LEVEL, TRANSPORT_WIDE_CC, VIDEO_ORIENTATION
+from tests.differential.peer import Address, Peer
+from tests.differential.sender import AUDIO, CAMERA, MIDS, SCREEN, Sender
 
 STEP = 101
 PROFILE = "SRTP_AEAD_AES_128_GCM"
-Address = tuple[str, int]
-CAMERA, SCREEN, AUDIO = ProducerId("camera"), ProducerId("screen"), ProducerId("audio")
 VP8 = seat.Codec("video/VP8", 90000, payload_type=96, mapped_payload_type=101, rtx_payload_type=97)
 H264 = seat.Codec("video/H264", 90000, payload_type=98, mapped_payload_type=103, rtx_payload_type=99)
 OPUS = seat.Codec("audio/opus", 48000, payload_type=111, mapped_payload_type=100)
-MIDS = {CAMERA: b"0", AUDIO: b"1", SCREEN: b"2"}
 EXTENSIONS = {MID: 4, VIDEO_ORIENTATION: 13, TRANSPORT_WIDE_CC: 3, SSRC_AUDIO_LEVEL: 10}
 
 
@@ -41,62 +37,6 @@ class Step:
     address: Address = ("", 0)
 
 
-def session(key: bytes, direction: int) -> Session:
-    """Return an SRTP session as a peer has it."""
-    policy = Policy(key=key, ssrc_type=direction, srtp_profile=Policy.SRTP_PROFILE_AEAD_AES_128_GCM)
-    policy.window_size, policy.allow_repeat_tx = 1024, True
-    return Session(policy)
-
-
-class Peer:
-    """The other end of a transport."""
-
-    def __init__(self, name: str, address: Address) -> None:
-        self.name, self.address = TransportId(name), address
-        self.ice = seat.IceCredentials(f"fragment{name}", f"password-of-{name}-0123456789")
-        self.sent_key, self.got_key = name.encode().ljust(28, b"s"), name.encode().ljust(28, b"g")
-        self._outbound = session(self.sent_key, Policy.SSRC_ANY_OUTBOUND)
-        self.seen: list[tuple[int, int]] = []
-        """(ssrc, sequence) of what it got."""
-
-    def check(self) -> bytes:
-        message = Message(Method.BINDING, Class.REQUEST, b"0123456789ab")
-        message.attributes["USERNAME"] = f"{self.ice.username_fragment}:peer"
-        message.attributes |= {"PRIORITY": 1, "ICE-CONTROLLING": 7, "USE-CANDIDATE": None}
-        message.add_message_integrity(self.ice.password.encode())
-        message.add_fingerprint()
-        return bytes(message)
-
-    def rtp(self, packet: bytes) -> bytes:
-        try:
-            return bytes(self._outbound.protect(packet))
-        except Error:  # libsrtp sends nothing that is more than a window behind
-            return b""
-
-    def rtcp(self, packet: bytes) -> bytes:
-        return bytes(self._outbound.protect_rtcp(packet))
-
-    def got(self, datagram: bytes) -> None:
-        if 128 <= datagram[0] < 192 and not 192 <= datagram[1] <= 223:
-            sequence, ssrc = struct.unpack_from("!H4xI", datagram, 2)
-            self.seen = [*self.seen[-60:], (ssrc, sequence)]
-
-
-@dataclass
-class Sender:
-    """One stream of the publisher before the network has it."""
-
-    producer: ProducerId
-    codec: seat.Codec
-    ssrc: int
-    sequence: int
-    timestamp: int
-    rtx_sequence: int
-    lost: list[bytes] = field(default_factory=list)
-    """Packets in plain that the network took, lately."""
-    owes_key_frame: bool = True
-
-
 class Scenario:
     """Steps from a seed. Whoever runs it hands what its plane sends to `sent`, for receivers answer to that."""
 
@@ -108,18 +48,14 @@ class Scenario:
         self.receivers = [Peer("receiver0", ("10.0.0.1", 2000)), Peer("receiver1", ("2001:db8::2", 2001))]
         self.peers = {peer.address: peer for peer in (self.publisher, *self.receivers)}
         """By every address that a peer ever had."""
-        self._camera, self._screen, self._audio = (
-            self._sender(CAMERA, VP8, 1111), self._sender(SCREEN, H264, 3333), self._sender(AUDIO, OPUS, 5555)
-        )  # fmt: skip
+        chance = self._random
+        self._camera = Sender.begin(chance, CAMERA, VP8, 1111)
+        self._screen = Sender.begin(chance, SCREEN, H264, 3333)
+        self._audio = Sender.begin(chance, AUDIO, OPUS, 5555)
         self._late: list[tuple[int, bytes]] = []
         self._next_consumer, self._next_port = 0, 4000
         self._consumers: dict[ConsumerId, seat.AddConsumer] = {}
         self._paused: list[str] = []
-
-    def _sender(self, producer: ProducerId, codec: seat.Codec, ssrc: int) -> Sender:
-        chance = self._random
-        sequence = chance.choice((65_500, chance.randrange(1 << 16)))
-        return Sender(producer, codec, ssrc, sequence, chance.randrange(1 << 32), chance.randrange(1 << 16))
 
     def sent(self, datagram: bytes, address: Address) -> None:
         """Take what the plane sent."""
@@ -194,24 +130,6 @@ class Scenario:
         for sender in (self._camera, self._screen):
             sender.owes_key_frame |= sender.producer == producer
 
-    def _packet(self, sender: Sender, payload: bytes, marker: bool) -> bytes:
-        chance, payload_type = self._random, sender.codec.payload_type
-        extensions = [(4, MIDS[sender.producer]), (3, chance.randbytes(2))]
-        if chance.random() < 0.3:
-            extensions.append((13, chance.randbytes(1)))
-        if sender is self._audio or chance.random() < 0.05:
-            extensions.append((10, chance.randbytes(1)))
-        if chance.random() < 0.02:
-            extensions.append((chance.randrange(15, 200), chance.randbytes(chance.randrange(20))))
-        csrcs = chance.randbytes(4 * chance.randrange(1, 4)) if chance.random() < 0.02 else b""
-        head = rtp.RtpPacket(marker, payload_type, 0, sender.timestamp, sender.ssrc, csrcs, [], payload)
-        packet = rtp.write(head, payload_type, sender.sequence, sender.ssrc, extensions)
-        if chance.random() < 0.02:
-            padding = chance.randrange(1, 9)
-            packet = bytes((packet[0] | 0x20,)) + packet[1:] + bytes(padding - 1) + bytes((padding,))
-        sender.sequence = sender.sequence + 1 & 0xFFFF
-        return packet
-
     def _publish(self, sender: Sender, packet: bytes) -> Iterator[Step]:
         """Send through the network: it loses, doubles and delays."""
         fate = self._random.random()
@@ -227,21 +145,11 @@ class Scenario:
     def _frame(self) -> Iterator[Step]:
         chance, count = self._random, self._random.choice((1, 1, 2, 3, 5, 8))
         sender = chance.choice((self._camera, self._camera, self._screen))
-        key_frame = chance.random() < (0.4 if sender.owes_key_frame else 0.03)
-        sender.owes_key_frame &= not key_frame
-        sender.timestamp = sender.timestamp + chance.choice((3000, 2970, 6000)) & 0xFFFFFFFF
-        for each in range(count):
-            if sender is self._camera:
-                head = (b"\x10" if each == 0 else b"\x00") + (b"\x00" if key_frame else b"\x01")
-            else:
-                head = b"\x67" if key_frame and each == 0 else b"\x41"
-            payload = head + chance.randbytes(chance.randrange(0, 40))
-            yield from self._publish(sender, self._packet(sender, payload, each == count - 1))
+        for packet in sender.frame(chance, count):
+            yield from self._publish(sender, packet)
 
     def _sound(self) -> Iterator[Step]:
-        self._audio.timestamp = self._audio.timestamp + 960 & 0xFFFFFFFF
-        payload = self._random.randbytes(self._random.randrange(0, 30))
-        yield from self._publish(self._audio, self._packet(self._audio, payload, marker=self._random.random() < 0.1))
+        yield from self._publish(self._audio, self._audio.sound(self._random))
 
     def _arrive_late(self) -> Iterator[Step]:
         for waits, packet in self._late:
@@ -251,19 +159,10 @@ class Scenario:
         self._late = [(waits - 5, packet) for waits, packet in self._late if waits > 0]
 
     def _repair(self) -> Iterator[Step]:
-        """Send an RTX packet: of what was lost, or of anything, as senders probe."""
-        sender = self._random.choice((self._camera, self._screen))
-        if not sender.lost:
-            return
-        lost = sender.lost[-1] if self._random.random() < 0.7 else self._random.choice(sender.lost)
-        if self._random.random() < 0.8:
-            sender.lost.remove(lost)
-        if lost[0] & 0x20:
-            return
-        sender.rtx_sequence = sender.rtx_sequence + 1 & 0xFFFF
-        self._left -= 1
-        again = rtp.write_rtx(lost, sender.codec.rtx_payload_type or 0, sender.rtx_sequence, 2 * sender.ssrc)
-        yield self._datagram(self.publisher, self.publisher.rtp(again))
+        again = self._random.choice((self._camera, self._screen)).again(self._random)
+        if again:
+            self._left -= 1
+            yield self._datagram(self.publisher, self.publisher.rtp(again))
 
     def _nack(self) -> Iterator[Step]:
         receiver = self._random.choice(self.receivers)
