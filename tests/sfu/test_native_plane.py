@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aioice.stun import Class, Message, Method, parse_message
@@ -21,6 +21,10 @@ if native.missing():
     pytest.skip(f"there is no native plane here: {native.missing()}", allow_module_level=True)
 
 
+APART = 0.02
+"""Seconds between the pieces of a stream, so that they are read one by one."""
+
+
 @pytest.fixture
 async def here() -> AsyncIterator[Room]:
     async with room(plane="native") as made:
@@ -30,6 +34,20 @@ async def here() -> AsyncIterator[Room]:
 def plane_of(here: Room) -> NativePlane:
     assert isinstance(here.worker.plane, NativePlane)
     return here.worker.plane
+
+
+def stands_still(plane: NativePlane, seconds: float) -> Callable[[], bool]:
+    """Return a condition: the plane was asked to turn for so long and did not."""
+    last, since = plane.turns(), time.monotonic()
+
+    def holds() -> bool:
+        nonlocal last, since
+        turned = plane.turns()
+        if turned != last:
+            last, since = turned, time.monotonic()
+        return time.monotonic() - since >= seconds
+
+    return holds
 
 
 def check(transport: WebRtcTransport) -> bytes:
@@ -48,10 +66,13 @@ async def test_a_panic_is_told_once_and_another_plane_can_take_the_port_at_once(
     plane_of(here).panic()
     await until(lambda: bool(died))
     again = await Worker.create(WorkerSettings(port=here.worker.port, plane="native"))
-    await again.close()
     here.transport()
     here.router.close()
-    await asyncio.sleep(0.05)
+    later: list[BaseException] = []
+    again.on_died = later.append
+    plane_of(Room(again)).panic()
+    await until(lambda: bool(later))
+    await again.close()
     assert len(died) == 1
 
 
@@ -77,17 +98,15 @@ async def test_a_plane_turns_when_it_is_woken_and_one_that_stands_still_does_not
     first = plane.turns()
     await until(lambda: plane.turns() > first)
     plane.stall(0.5)
-    await asyncio.sleep(0.1)
+    await until(stands_still(plane, 0.2))
     stuck = plane.turns()
-    await asyncio.sleep(0.2)
-    assert plane.turns() == stuck
     await until(lambda: plane.turns() > stuck)
 
 
 async def test_nobody_waits_for_a_plane_that_stands_still(here: Room) -> None:
     transport = here.transport()
     plane_of(here).stall(1.5)
-    await asyncio.sleep(0.05)
+    await until(stands_still(plane_of(here), 0.1))
     began = time.monotonic()
     plane_of(here).order(seat.SendDatagram(transport.id, bytes(20)))
     assert here.worker.load().transports == 1
@@ -109,7 +128,7 @@ async def test_a_peer_may_come_over_tcp_on_the_same_port(here: Room) -> None:
     for each in (framed[:1], framed[1:30], framed[30:]):
         writer.write(each)
         await writer.drain()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(APART)
     async with asyncio.timeout(5):
         answer = parse_message(await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big")))
     ours = writer.get_extra_info("sockname")
