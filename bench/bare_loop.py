@@ -24,13 +24,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Bare:
-    """One run: µs of CPU a packet, one-way times in ms, how often it was preempted, ms that the machine was stolen."""
+    """One run: µs of CPU a packet, the p99 of one-way times in ms, ms that the machine was stolen."""
 
     micros: float
-    p50: float
     p99: float
-    lost: float
-    preempted: int
     stolen: int
 
 
@@ -54,12 +51,4 @@ async def bare_loop(
     async with asyncio.timeout(seconds + 20):
         output, _ = await process.communicate()
     counted: dict[str, Any] = json.loads(output)
-    latency = counted["latency"]
-    return Bare(
-        micros=counted["ns"] / 1000,
-        p50=latency["p50"] / 1000,
-        p99=latency["p99"] / 1000,
-        lost=max(0.0, 1 - counted["received"] / counted["all"]) if "all" in counted else 0.0,
-        preempted=counted.get("preempted", 0),
-        stolen=counted["stolen_ms"],
-    )
+    return Bare(counted["ns"] / 1000, counted["latency"]["p99"] / 1000, counted["stolen_ms"])

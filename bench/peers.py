@@ -29,14 +29,13 @@ async def dial(load: Generator, transport: str, given: JsonObject) -> None:
         await connected
 
 
-def publish_order(transport: str, name: str, kind: str, ssrc: int, *, spread: int = 0, size: int = 0) -> str:
-    """Return the order to publish a stream; it flows once its rate is set. `size` is of a packet, `spread` µs between two."""
+def publish_order(transport: str, name: str, kind: str, ssrc: int) -> str:
+    """Return the order to publish a stream; it flows once its rate is set."""
     given: list[tuple[str, object]] = [("ssrc", ssrc), ("abs", ABS_ID), ("wide", WIDE_ID)]
     if kind == "video":
-        given += [("rtx", ssrc + 1), ("pt", VIDEO), ("rtxpt", VIDEO_RTX), ("packets", 5)]
+        given += [("rtx", ssrc + 1), ("pt", VIDEO), ("rtxpt", VIDEO_RTX), ("packets", 5), ("bytes", 1200)]
     else:
-        given += [("video", 0), ("pt", AUDIO), ("clock", 48_000), ("packets", 1)]
-    given += [("bytes", size or (1200 if kind == "video" else 120)), ("spread", spread)]
+        given += [("video", 0), ("pt", AUDIO), ("clock", 48_000), ("packets", 1), ("bytes", 120)]
     return f"publish {transport} {name} {words(given)}"
 
 
@@ -56,7 +55,8 @@ def consumed(transport: str, kind: str, parameters: JsonObject, *, announce: boo
     return Consumed(f"{transport}/{encoding['ssrc']}", f"stream {transport} {words(given)}")
 
 
-def _extensions(*given: tuple[str, int]) -> list[JsonObject]:
+def _extensions() -> list[Any]:
+    given = ((ABS_SEND_TIME, ABS_ID), (TRANSPORT_WIDE_CC, WIDE_ID), (MID, MID_ID))
     return [{"uri": uri, "id": number} for uri, number in given]
 
 
@@ -78,9 +78,7 @@ def _video(ssrc: int, mid: str) -> JsonObject:
             {"mimeType": "video/VP8", "payloadType": VIDEO, "clockRate": 90_000, "rtcpFeedback": _feedback()},
             {"mimeType": "video/rtx", "payloadType": VIDEO_RTX, "clockRate": 90_000, "parameters": rtx},
         ],
-        "headerExtensions": cast(
-            Any, _extensions((ABS_SEND_TIME, ABS_ID), (TRANSPORT_WIDE_CC, WIDE_ID), (MID, MID_ID))
-        ),
+        "headerExtensions": _extensions(),
         "encodings": [{"ssrc": ssrc, "rtx": {"ssrc": ssrc + 1}}],
         "rtcp": {"cname": "bench", "reducedSize": True},
     }
@@ -92,9 +90,7 @@ def _audio(ssrc: int, mid: str) -> JsonObject:
     return {
         "mid": mid,
         "codecs": [{**codec, "rtcpFeedback": [{"type": "transport-cc", "parameter": ""}]}],
-        "headerExtensions": cast(
-            Any, _extensions((ABS_SEND_TIME, ABS_ID), (TRANSPORT_WIDE_CC, WIDE_ID), (MID, MID_ID))
-        ),
+        "headerExtensions": _extensions(),
         "encodings": [{"ssrc": ssrc}],
         "rtcp": {"cname": "bench", "reducedSize": True},
     }

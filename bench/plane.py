@@ -4,7 +4,6 @@ The media server's process runs on one core, who loads it on another; its CPU is
 run of the bare loop and one interval of the plane; a row is the median of its pairs. See docs/performance.md for what each row means.
 """
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from statistics import median
@@ -14,8 +13,7 @@ from bench.measure import Measure
 from bench.plane_busy import busy, idle, overload
 from bench.plane_joins import churn, first_audio, joins
 from bench.plane_memory import memory
-from bench.plane_plan import AUDIO_FPS, SETTLE, VIDEO_FPS, Pair, Plan, flowing, pairs, rows
-from bench.plane_session import Phase, Published, Session
+from bench.plane_plan import AUDIO_FPS, VIDEO_FPS, Pair, Plan, flowing, pairs, rows
 from bench.plane_system import joins_through_the_system
 from bench.tools import build
 
@@ -23,9 +21,7 @@ from bench.tools import build
 async def video_to_100(plan: Plan) -> list[Measure]:
     """1 → 100 as one camera sends, with feedback and 1 % of loss; then as fast as 200,000 packets a second."""
     shape = Shape(100, 1216, 5, VIDEO_FPS)
-    async with plan.session() as at:
-        stream = await at.broadcast(100, "video")
-        at.load.order("set loss=0.01 feedback=1")
+    async with plan.broadcast(100, "video", "loss=0.01 feedback=1") as (at, stream):
         found = rows("1 to 100 video, 1 % lost", await pairs(plan, at, [stream], VIDEO_FPS, shape), 1.2)
         if plan.plane != "reference":
             flat_out = Shape(100, 1216, 5)
@@ -36,18 +32,14 @@ async def video_to_100(plan: Plan) -> list[Measure]:
 
 async def video_to_10(plan: Plan) -> list[Measure]:
     """1 → 10: the input's share is largest here."""
-    async with plan.session() as at:
-        stream = await at.broadcast(10, "video")
-        at.load.order("set loss=0.01 feedback=1 sample=8")
+    async with plan.broadcast(10, "video", "loss=0.01 feedback=1 sample=8") as (at, stream):
         found = await pairs(plan, at, [stream], VIDEO_FPS, Shape(10, 1216, 5, VIDEO_FPS))
     return rows("1 to 10 video", found, 1.5)
 
 
 async def audio_to_200(plan: Plan) -> list[Measure]:
     """1 → 200 of 120 bytes, flushed at once."""
-    async with plan.session() as at:
-        stream = await at.broadcast(200, "audio")
-        at.load.order("set feedback=1")
+    async with plan.broadcast(200, "audio") as (at, stream):
         found = await pairs(plan, at, [stream], AUDIO_FPS, Shape(200, 136, 1, AUDIO_FPS))
     return rows("1 to 200 audio", found, 1.6)
 
@@ -57,14 +49,14 @@ async def meetings(plan: Plan) -> list[Measure]:
     async with plan.session() as at:
         streams = await at.meeting(10, "meeting-0")
         at.load.order("set feedback=1")
-        alone = await both_flowing(plan, at, streams)
+        alone = await flowing(plan, at, streams)
         wanted = max(1, min(24, int(0.8 * alone.seconds / alone.cpu)))
         for number in range(1, wanted):
             streams += await at.meeting(10, f"meeting-{number}")
         found: list[Pair] = []
         for _ in range(plan.pairs):
             bare = await _mixed(plan)
-            found.append(Pair(bare, await both_flowing(plan, at, streams)))
+            found.append(Pair(bare, await flowing(plan, at, streams)))
     busy = median(pair.phase.cpu / pair.phase.seconds for pair in found)
     return [
         *rows(f"{wanted} meetings of 10 × 10", found, 2.0, "flat-out bare loop of the same mix"),
@@ -72,22 +64,12 @@ async def meetings(plan: Plan) -> list[Measure]:
     ]
 
 
-async def both_flowing(plan: Plan, at: Session, streams: list[Published]) -> Phase:
-    """Measure while audio and video flow."""
-    for each in streams:
-        at.rate([each], VIDEO_FPS if each.kind == "video" else AUDIO_FPS)
-    await asyncio.sleep(SETTLE)
-    phase = await at.phase(plan.seconds)
-    at.rate(streams, 0)
-    return phase
-
-
 async def _mixed(plan: Plan) -> Bare:
     """Run both loops; return what a packet costs where 156 of 206 are video's."""
     video, audio = await plan.bare(Shape(90, 1216, 5)), await plan.bare(Shape(90, 136, 1))
     share = 5 * VIDEO_FPS / (5 * VIDEO_FPS + AUDIO_FPS)
     micros = share * video.micros + (1 - share) * audio.micros
-    return Bare(micros, video.p50, video.p99, 0.0, video.preempted, video.stolen + audio.stolen)
+    return Bare(micros, video.p99, video.stolen + audio.stolen)
 
 
 async def two_workers(plan: Plan) -> list[Measure]:
@@ -137,7 +119,6 @@ ROWS: dict[str, Row] = {
     "churn": lambda plan: churn(plan.tools, plan.plane, 1000 if plan.pairs >= 5 else 100, 150 * plan.seconds),
     "audio": lambda plan: first_audio(plan.tools, plan.plane, 5 * plan.pairs),
 }
-
 
 UNASKED = {"churn"}
 """Rows that are taken only when they are named: they are long."""

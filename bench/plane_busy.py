@@ -5,8 +5,14 @@ from contextlib import suppress
 
 from bench.bare_loop import Shape
 from bench.measure import Measure
-from bench.plane_plan import Plan, flowing
+from bench.plane_plan import VIDEO_FPS, Plan, flowing
 from bench.plane_session import Session
+
+QUIET = 1.0
+"""Seconds in which a media server finishes what it was given, or what its start left to do."""
+LAST_CHECKS = 3.0
+"""Seconds after which none of the checks is under way any more that each peer sends every 2.5."""
+BETWEEN_QUESTIONS = 0.05
 
 
 async def busy(plan: Plan) -> list[Measure]:
@@ -15,9 +21,7 @@ async def busy(plan: Plan) -> list[Measure]:
     A packet is there when the kernel has it, so that the load's own delays in reading do not count.
     """
     found: list[Measure] = []
-    async with plan.session(stamp=True) as at:
-        stream = await at.broadcast(100, "video")
-        at.load.order("set feedback=1")
+    async with plan.broadcast(100, "video", stamp=True) as (at, stream):
         first = await flowing(plan, at, [stream], _fastest(plan) / 4)
         for share in (0.2, 0.5, 0.8):
             fps = share / (500 * first.micros / 1e6)
@@ -40,7 +44,7 @@ async def busy(plan: Plan) -> list[Measure]:
 
 def _fastest(plan: Plan) -> float:
     """Return frames a second to 100 that this plane can surely do."""
-    return 31.2 if plan.plane == "reference" else 800
+    return VIDEO_FPS if plan.plane == "reference" else 800
 
 
 async def overload(plan: Plan) -> list[Measure]:
@@ -48,9 +52,7 @@ async def overload(plan: Plan) -> list[Measure]:
     if plan.plane == "reference":
         return []  # it promises nothing there: its control and its packets share one thread
     rates, answers = list[float](), list[float]()
-    async with plan.session(merge=True) as at:
-        stream = await at.broadcast(100, "video")
-        at.load.order("set feedback=1")
+    async with plan.broadcast(100, "video", merge=True) as (at, stream):
         per_frame = 500 * (await flowing(plan, at, [stream], _fastest(plan))).micros / 1e6
         for share in (0.9, 1.0, 1.2, 1.5, 2.0):
             asking = asyncio.create_task(_keep_asking(at, answers))
@@ -59,7 +61,7 @@ async def overload(plan: Plan) -> list[Measure]:
             with suppress(asyncio.CancelledError):
                 await asking
             rates.append(phase.packets / phase.seconds)
-        await asyncio.sleep(1)
+        await asyncio.sleep(QUIET)
     left = min(rates[-2:]) / max(rates)
     note = " ".join(f"{rate / 1000:,.0f}" for rate in rates) + " thousand/s at 0.9, 1, 1.2, 1.5, 2 times a core's"
     return [
@@ -78,14 +80,14 @@ async def _keep_asking(at: Session, answers: list[float]) -> None:
             await at.ask("close", transport=opened["transport"])
         finally:  # one that is not answered when the interval ends took at least this long
             answers.append(1000 * (loop.time() - began))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(BETWEEN_QUESTIONS)
 
 
 async def idle(plan: Plan) -> list[Measure]:
     """Transports that only hold consent: what they cost without their checks, and with them."""
     count = 2000 if plan.pairs >= 5 else 200
     async with plan.session() as at:
-        await asyncio.sleep(1)
+        await asyncio.sleep(QUIET)
         empty = (await at.phase(plan.seconds)).cpu / plan.seconds
         before = (await at.ask("memory"))["kib"]
 
@@ -100,7 +102,7 @@ async def idle(plan: Plan) -> list[Measure]:
         at.load.order("set reports=0")
         with_checks = (await at.phase(2 * plan.seconds)).cpu / (2 * plan.seconds)
         at.load.order("set keepalive=0")
-        await asyncio.sleep(3)
+        await asyncio.sleep(LAST_CHECKS)
         without = (await at.phase(2 * plan.seconds)).cpu / (2 * plan.seconds)
     return [
         Measure(

@@ -4,32 +4,27 @@ import asyncio
 import time
 from typing import cast
 
-from bench.measure import Measure, percentile
+from bench.measure import Measure, percentile, side_by_side
+from bench.plane_plan import AUDIO_FPS, VIDEO_FPS
 from bench.plane_session import Published, Session, session
 from bench.tools import Tools
 
 AT_ONCE = 12
+BETWEEN, ODD = 0.1, 0.003
+"""Seconds between two joins that are taken one at a time, and up to six times so much more: to come at any point of a packet's 20 ms."""
 
 
 async def joins(tools: Tools, plane: str, count: int) -> list[Measure]:
     """Join as fast as a dozen callers can: transport, ICE, DTLS, consumer, first packet."""
     async with session(tools, plane) as at:
         stream = await at.publish(await at.connect("joins"), "joins", "audio")
-        at.rate([stream], 50)
+        at.rate([stream], AUDIO_FPS)
         await _join(at, stream)
-        numbers, times = iter(range(count)), list[float]()
-
-        async def caller() -> None:
-            for _ in numbers:
-                began = time.monotonic()
-                await _join(at, stream)
-                times.append(1000 * (time.monotonic() - began))
-
-        before, began = at.cpu(), time.monotonic()
-        await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
-        elapsed, used = time.monotonic() - began, at.cpu() - before
+        before = at.cpu()
+        times, per_second = await side_by_side(count, AT_ONCE, lambda _: _join(at, stream))
+        used = at.cpu() - before
     return [
-        Measure("plane: joins to the first packet, on one core", count / elapsed, "1/s", 120),
+        Measure("plane: joins to the first packet, on one core", per_second, "1/s", 120),
         Measure("plane: a join of them, p50", percentile(times, 0.5), "ms"),
         Measure("plane: a join of them, p99", percentile(times, 0.99), "ms"),
         Measure("plane: a join of them, CPU of the media server", 1000 * used / count, "cpu ms"),
@@ -57,7 +52,7 @@ async def churn(tools: Tools, plane: str, count: int, seconds: float) -> list[Me
     sizes = list[float]()
     async with session(tools, plane) as at:
         stream = await at.broadcast(20, "video", "joins")
-        at.rate([stream], 31.2)
+        at.rate([stream], VIDEO_FPS)
         began = time.monotonic()
         for number in range(count):
             await asyncio.sleep(max(0.0, began + seconds * number / count - time.monotonic()))
@@ -79,9 +74,9 @@ async def first_audio(tools: Tools, plane: str, count: int) -> list[Measure]:
     times = list[float]()
     async with session(tools, plane) as at:
         stream = await at.publish(await at.connect("joins"), "joins", "audio")
-        at.rate([stream], 50)
+        at.rate([stream], AUDIO_FPS)
         for number in range(count):
-            await asyncio.sleep(0.1 + 0.003 * (number % 7))
+            await asyncio.sleep(BETWEEN + ODD * (number % 7))
             opened = await at.open("joins")
             transport = str(opened["transport"])
             await at.ask("connect", transport=transport, fingerprint=at.load.fingerprint)

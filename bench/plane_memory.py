@@ -1,6 +1,6 @@
 """What the plane keeps for a transport and for a consumer at rest: orders given at the seat itself, so that nothing else grows.
 
-`python -m bench.plane_memory PLANE TRANSPORTS CONSUMERS` prints the KiB of one of each.
+`python -m bench.plane_memory PLANE` prints the KiB of one of each.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from sfu.worker import PlaneName, Worker, WorkerSettings
 PROFILE = "SRTP_AEAD_AES_128_GCM"
 TRANSPORTS, CONSUMERS = 1000, 10
 """Transports, and consumers on each."""
+SETTLE = 0.5
+"""Seconds in which a plane has carried out what it was ordered: nobody tells when it has."""
 
 
 async def memory(plane: str) -> list[Measure]:
@@ -39,17 +41,17 @@ async def _measured(plane: PlaneName) -> tuple[float, float]:
     order = worker.plane.order
     for number in range(100):
         _transport(order, f"warm{number}")
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(SETTLE)
     before = resident()
     for number in range(TRANSPORTS):
         _transport(order, f"t{number}")
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(SETTLE)
     transports = resident()
     _producer(order)
     for number in range(TRANSPORTS):
         for each in range(CONSUMERS):
             _consumer(order, f"t{number}", f"c{number}-{each}", 10_000 + 2 * (number * CONSUMERS + each))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(SETTLE)
     consumers = resident()
     await worker.close()
     return (transports - before) / TRANSPORTS, (consumers - transports) / (TRANSPORTS * CONSUMERS)

@@ -13,7 +13,9 @@ from bench.tools import Tools
 
 VIDEO_FPS, AUDIO_FPS = 31.2, 50.0
 """1.5 Mbit/s of 1,200-byte packets, five a frame; opus' packets of 20 ms."""
+USUAL_FPS = {"video": VIDEO_FPS, "audio": AUDIO_FPS}
 SETTLE = 0.5
+"""Seconds that streams flow before they are measured."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,16 @@ class Plan:
         async with made as at:
             yield at
 
+    @asynccontextmanager
+    async def broadcast(
+        self, receivers: int, kind: str, settings: str = "feedback=1", *, merge: bool = False, stamp: bool = False
+    ) -> AsyncIterator[tuple[Session, Published]]:
+        """Start both with one publisher and so many receivers of it, and the load set so (`set` in bench/load)."""
+        async with self.session(merge=merge, stamp=stamp) as at:
+            stream = await at.broadcast(receivers, kind)
+            at.load.order(f"set {settings}")
+            yield at, stream
+
     async def bare(self, shape: Shape, *, stamp: bool = False) -> Bare:
         """Run the bare loop."""
         return await bare_loop(self.tools, shape, self.seconds, merge=self.merge, stamp=stamp)
@@ -51,9 +63,10 @@ class Pair:
         return self.phase.micros / self.bare.micros
 
 
-async def flowing(plan: Plan, at: Session, streams: list[Published], fps: float) -> Phase:
-    """Let streams flow, measure once they do, and stop them."""
-    at.rate(streams, fps)
+async def flowing(plan: Plan, at: Session, streams: list[Published], fps: float | None = None) -> Phase:
+    """Let streams flow, at their kind's usual rate where none is given; measure once they do, and stop them."""
+    for each in streams:
+        at.rate([each], USUAL_FPS[each.kind] if fps is None else fps)
     await asyncio.sleep(SETTLE)
     phase = await at.phase(plan.seconds)
     at.rate(streams, 0)

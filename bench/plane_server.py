@@ -38,7 +38,7 @@ class Server:
             "consume": self._consume,
             "close": self._close,
             "memory": self._memory,
-            "load": self._load,
+            "failures": self._failures,
         }
 
     async def obey(self, order: JsonObject) -> JsonObject:
@@ -91,13 +91,8 @@ class Server:
     def _memory(self, _: JsonObject) -> JsonObject:
         return {"kib": resident()}
 
-    def _load(self, _: JsonObject) -> JsonObject:
-        loads = [worker.load() for worker in self._workers]
-        return {
-            "sent": sum(load.packets_sent for load in loads),
-            "received": sum(load.packets_received for load in loads),
-            "failures": sum(load.failures for load in loads),
-        }
+    def _failures(self, _: JsonObject) -> JsonObject:
+        return {"failures": sum(worker.load().failures for worker in self._workers)}
 
 
 def resident() -> float:

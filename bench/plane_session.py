@@ -26,11 +26,10 @@ SCHEDULED = 2
 
 @dataclass(frozen=True)
 class Phase:
-    """What one measuring interval gave: CPU seconds of the media server and of the load, and what the load counted."""
+    """What one measuring interval gave: CPU seconds of the media server, and what the load counted."""
 
     seconds: float
     cpu: float
-    threads: dict[str, float]
     counted: dict[str, Any]
 
     @property
@@ -126,14 +125,12 @@ class Session:
         self.load.order(peers.publish_order(transport, producer, kind, ssrc))
         return Published(producer, router, kind)
 
-    async def consume(self, transport: str, published: Published, *, announce: bool = False) -> str:
-        """Consume a stream on a transport that the load knows; return the name under which its first packet is told."""
-        consumed = await self.consumed(transport, published, announce=announce)
-        self.load.order(consumed.order)
-        return consumed.name
+    async def consume(self, transport: str, published: Published) -> None:
+        """Consume a stream on a transport that the load knows."""
+        self.load.order((await self.consumed(transport, published)).order)
 
     async def consumed(self, transport: str, published: Published, *, announce: bool = False) -> peers.Consumed:
-        """Consume a stream; the load is not told of it yet."""
+        """Consume a stream; the load is not told of it yet. `announce`: it shall tell of the first packet."""
         name = f"c{next(self._names)}"
         answer = await self.ask("consume", transport=transport, consumer=name, producer=published.producer)
         return peers.consumed(transport, published.kind, answer, announce=announce)
@@ -169,24 +166,15 @@ class Session:
         """Measure for so long."""
         await self.load.settled()
         self.load.order("reset")
-        before, was = self.cpu(), self.threads()
+        before = self.cpu()
         await asyncio.sleep(seconds)
-        after, now = self.cpu(), self.threads()
+        used = self.cpu() - before
         counted = await self.load.report()
-        threads = {name: now[name] - was.get(name, 0.0) for name in now}
-        return Phase(counted["seconds"], after - before, threads, counted)
+        return Phase(counted["seconds"], used, counted)
 
     def cpu(self) -> float:
         """Return the seconds of CPU that the media server has used, ended threads too; it need not be able to answer."""
         return time.clock_gettime(~self._server.pid << 3 | SCHEDULED)
-
-    def threads(self) -> dict[str, float]:
-        """Return the seconds of CPU of each of its threads, those of one name together."""
-        found: dict[str, float] = {}
-        for task in Path(f"/proc/{self._server.pid}/task").iterdir():
-            name = (task / "comm").read_text().strip()
-            found[name] = found.get(name, 0.0) + int((task / "schedstat").read_text().split()[0]) / 1e9
-        return found
 
     def undisturbed(self, wanted: bool) -> bool:
         """Let both processes run before any other (SCHED_FIFO), or as others do; False where we may not."""
@@ -206,7 +194,7 @@ class Session:
 
     async def failures(self) -> int:
         """Return how often the planes failed on a packet or a timer: none is allowed."""
-        return cast(int, (await self.ask("load"))["failures"])
+        return cast(int, (await self.ask("failures"))["failures"])
 
     async def close(self) -> None:
         """End both processes."""
