@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from sfu.plane import native
-from tests.pure.virtual_plane import CORES, VirtualPlane
+from tests.pure.cores import CORES
+from tests.pure.virtual_plane import VirtualPlane
 
 
 @pytest.fixture(scope="module", params=[name for name in CORES if name != "native" or not native.missing()])

@@ -1,11 +1,7 @@
-"""A plane without sockets and clocks, and clients of it: what a client sends goes straight in, what comes out is decrypted and kept.
+"""A plane without sockets and clocks, and clients of it: what a client sends goes straight in, what comes out is decrypted and kept."""
 
-Either plane's core: the reference's and the native one answer to the same calls here.
-"""
-
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 from aioice.stun import Class, Message, Method, parse_message
 
@@ -14,8 +10,8 @@ from contracts.rtp import Kind
 from sfu.packets import rtcp, rtp
 from sfu.packets.srtp import Srtp
 from sfu.plane import seat
-from sfu.plane.native import counters, event_of
 from sfu.plane.reference.core import Core
+from tests.pure.cores import CORES, Address
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 ORIENTATION = "urn:3gpp:video-orientation"
@@ -25,74 +21,6 @@ KEY_FRAME, DELTA_FRAME = b"\x10\x00", b"\x10\x01"
 """First bytes of VP8 payloads: a descriptor with S, then the frame's first byte."""
 VP8 = seat.Codec("video/VP8", 90000, payload_type=96, mapped_payload_type=101, rtx_payload_type=97)
 OPUS = seat.Codec("audio/opus", 48000, payload_type=111, mapped_payload_type=100)
-
-
-Address = tuple[str, int]
-
-
-class ReferenceCore:
-    """The reference plane's core; `core` is what its own tests look into."""
-
-    def __init__(self, send: Callable[[bytes, Address], None], emit: seat.Listener, consent_timeout: float) -> None:
-        self.core = Core(send, emit, consent_timeout)
-        self.order, self.datagram = self.core.order, self.core.datagram
-
-    def due(self, now: float) -> None:
-        for work in self.core.due(now):
-            work()
-
-    def transport_stats(self, name: str) -> seat.TransportStats:
-        return replace(self.core.transports[name].stats)
-
-    def producer_stats(self, name: str) -> seat.StreamStats:
-        return self.core.producers[name].snapshot()
-
-    def consumer_stats(self, name: str) -> seat.StreamStats:
-        consumer = self.core.consumers[name]
-        return consumer.snapshot(self.core.producers[consumer.order.producer].stats.mime_type)
-
-    def stats(self) -> seat.PlaneStats:
-        return self.core.stats
-
-
-class NativeCore:
-    """The native plane's core: what it sends and tells is handed on after each call."""
-
-    def __init__(self, send: Callable[[bytes, Address], None], emit: seat.Listener, consent_timeout: float) -> None:
-        import packet_plane
-
-        self.core = packet_plane.Core(consent_timeout)
-        self._send, self._emit = send, emit
-
-    def _then(self, _: None) -> None:
-        for event in self.core.drain():
-            self._emit(event_of(event))
-        for data, address in self.core.sent():
-            self._send(data, address)
-
-    def order(self, order: seat.Order, now: float) -> None:
-        self._then(self.core.order(order, now))
-
-    def datagram(self, data: bytes, address: Address, now: float) -> None:
-        self._then(self.core.datagram(data, address, now))
-
-    def due(self, now: float) -> None:
-        self._then(self.core.due(now))
-
-    def transport_stats(self, name: str) -> seat.TransportStats:
-        return counters(seat.TransportStats, self.core.transport_stats(name))
-
-    def producer_stats(self, name: str) -> seat.StreamStats:
-        return counters(seat.StreamStats, self.core.producer_stats(name))
-
-    def consumer_stats(self, name: str) -> seat.StreamStats:
-        return counters(seat.StreamStats, self.core.consumer_stats(name))
-
-    def stats(self) -> seat.PlaneStats:
-        return counters(seat.PlaneStats, self.core.stats())
-
-
-CORES: dict[str, Callable[..., Any]] = {"reference": ReferenceCore, "native": NativeCore}
 
 
 class VirtualPlane:
