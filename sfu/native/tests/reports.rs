@@ -71,7 +71,6 @@ fn retransmissions_are_reported_as_a_stream_of_their_own_in_the_second_in_which_
         let again = packet(2222, 97, number, 0, true, &[0, 99, 0x10, 1]);
         let sealed = pair.publisher.rtp(&again, number);
         pair.world.datagram(&sealed, pair.publisher.tuple);
-        pair.world.after(30 * MS);
     }
     let block = Report { ssrc: 2222, fraction_lost: 64, lost: 1, highest: 703, ..Report::default() };
     assert_eq!(told(&mut pair), [format!("{:?}", rtcp::Packet::Report(block))], "copies of nothing that is missing");
