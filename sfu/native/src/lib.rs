@@ -47,6 +47,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod score;
 pub mod selector;
+pub mod sequence;
 pub mod socket;
 pub mod srtp;
 mod srtp_cm;
