@@ -139,8 +139,15 @@ async def test_the_meeting_may_move_elsewhere_and_nothing_is_left_here(stage: St
     server.world.workers[0].die(RuntimeError("the plane is gone"))
     await lost.wants(None)
     await eventually(lambda: _true(not server.world.registry.lost))
-    left = await stage.rows.fetch("select distinct meeting from allocations where boot = $1", server.boot)
-    assert [row["meeting"] for row in left] == [other.id]
+
+    async def left() -> list[str]:
+        rows = await stage.rows.fetch("select distinct meeting from allocations where boot = $1", server.boot)
+        return [row["meeting"] for row in rows]
+
+    async def only_the_other() -> bool:
+        return await left() == [other.id]
+
+    await eventually(only_the_other)
     assert await lost.types() == ["ProducerCreated"], "its epoch is over: nobody is told of it"
 
 
