@@ -25,6 +25,7 @@ const BUFFER: i32 = 2 << 20;
 pub struct Patient {
     sockets: Vec<(u16, Arc<UdpSocket>)>,
     listens: bool,
+    came_at: Micros,
     read_at: Micros,
     until: Micros,
 }
@@ -38,7 +39,7 @@ impl Patient {
         for (local, socket) in &made {
             poll.add(socket, PATIENT + u64::from(*local))?;
         }
-        Ok(Patient { sockets: made, listens: true, read_at: 0, until: Micros::MAX })
+        Ok(Patient { sockets: made, listens: true, came_at: 0, read_at: 0, until: Micros::MAX })
     }
 
     /// The second socket of an address.
@@ -61,9 +62,10 @@ impl Patient {
         self.until
     }
 
-    /// Learn that other datagrams came: as long as those come, reports wake nobody.
+    /// Learn that other datagrams came: as long as those come often enough, reports wake nobody.
     pub fn flows(&mut self, poll: &Poll, now: Micros) {
-        if !self.sockets.is_empty() {
+        let often = now.saturating_sub(std::mem::replace(&mut self.came_at, now)) < LATEST;
+        if often && !self.sockets.is_empty() {
             self.listen(false, poll);
             self.until = now + LATEST;
         }

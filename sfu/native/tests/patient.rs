@@ -96,6 +96,10 @@ fn a_report_wakes_who_sleeps_and_waits_while_other_datagrams_come() {
     poll.wait(5_000_000, &mut ready);
     assert_eq!(ready.len(), 1, "it is woken");
 
+    patient.flows(&poll, began - 60_000);
+    patient.flows(&poll, began - 10_000 + 1);
+    poll.wait(0, &mut ready);
+    assert_eq!((ready.len(), patient.next_due()), (1, u64::MAX), "a datagram now and then does not count");
     patient.flows(&poll, began);
     poll.wait(0, &mut ready);
     assert_eq!(ready.len(), 0, "the same report wakes nobody now");
