@@ -234,6 +234,8 @@ pub struct Inbox {
     _vectors: Vec<libc::iovec>,
     controls: Vec<Control>,
     headers: Vec<libc::mmsghdr>,
+    /// How many headers the kernel wrote to since their lengths were set.
+    used: usize,
 }
 
 /// Room for a control message that holds a time.
@@ -267,20 +269,21 @@ impl Default for Inbox {
             }
             header.msg_hdr.msg_iovlen = 1;
         }
-        Inbox { bytes, names, _vectors: vectors, controls, headers }
+        Inbox { bytes, names, _vectors: vectors, controls, headers, used: BATCH }
     }
 }
 
 impl Inbox {
     /// Receive what is there, at most BATCH datagrams; `WouldBlock` if there is nothing.
     pub fn receive(&mut self, socket: BorrowedFd) -> io::Result<usize> {
-        for header in &mut self.headers {
+        for header in self.headers.iter_mut().take(std::mem::take(&mut self.used)) {
             header.msg_hdr.msg_namelen = size_of::<Name>() as libc::socklen_t;
             header.msg_hdr.msg_controllen = size_of::<Control>() as _;
         }
         let (headers, count) = (self.headers.as_mut_ptr(), BATCH as libc::c_uint);
         // SAFETY: there are BATCH headers, each pointing to a name, an iovec, a Control and LONGEST bytes of this Inbox.
         let got = unsafe { libc::recvmmsg(socket.as_raw_fd(), headers, count, libc::MSG_DONTWAIT as _, null_mut()) };
+        self.used = got.max(1) as usize; // it may have begun one before it failed
         Ok(checked(got)? as usize)
     }
 
