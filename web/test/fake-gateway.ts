@@ -29,6 +29,7 @@ export class FakeGateway {
   readonly producers = new Map<string, Producer>();
   readonly consumers = new Map<string, { producerId: string; resumed: boolean }>();
   epoch = 1;
+  placed = true;
   readonly events: { id: number; type: string; body: object }[] = [];
   #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
   #answers = new Map<string, Response>();
@@ -77,9 +78,26 @@ export class FakeGateway {
 
   /** The meeting goes on elsewhere: nothing that was sent or received is there. */
   moves(keepUntil: string | null = null, silently = false): void {
-    this.epoch += 1;
-    for (const things of [this.transports, this.producers, this.consumers]) things.clear();
+    this.#begins(true);
     this.happen("MeetingMoved", { mediaServerId: `server-${this.epoch}`, epoch: this.epoch, keepUntil }, silently);
+  }
+
+  /** The meeting's server is gone, and no other has room. */
+  losesItsPlace(silently = false): void {
+    this.#begins(false);
+    this.happen("MeetingUnplaced", { epoch: this.epoch }, silently);
+  }
+
+  /** Somebody creates the meeting again, which has no place. */
+  isCreatedAgain(): void {
+    this.#begins(true);
+    this.happen("MeetingCreated", { mediaServerId: `server-${this.epoch}`, epoch: this.epoch, capacity: {} });
+  }
+
+  #begins(placed: boolean): void {
+    this.epoch += 1;
+    this.placed = placed;
+    for (const things of [this.transports, this.producers, this.consumers]) things.clear();
   }
 
   readonly fetch = async (input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> => {
@@ -114,7 +132,7 @@ export class FakeGateway {
     [/^POST \/v1\/meetings$/, ({ body }) => [201, { meetingId: body["meetingId"] }]],
     [/^POST .*\/join$/, ({ body }) => this.#join(body)],
     [/^POST .*\/leave$/, () => [204]],
-    [/^GET \/v1\/meetings\/[^/]+$/, () => [200, { epoch: this.epoch, ...this.#snapshot(), ownTransports: this.#transportsOf("me") }]],
+    [/^GET \/v1\/meetings\/[^/]+$/, () => [200, this.#details()]],
     [/^POST .*\/participants\/(.+)\/transports$/, ({ body }, [participant]) => this.#transport(participant ?? "", body)],
     [/^POST .*\/connect$/, () => [204]],
     [/^POST .*\/participants\/(.+)\/producers$/, ({ body }, [participant]) => this.#produce(participant ?? "", body)],
@@ -132,6 +150,11 @@ export class FakeGateway {
     return [200, { participantToken: `seat-of-${id}`, rtpCapabilities, routerId: "router", epoch: this.epoch, ...this.#snapshot() }];
   }
 
+  #details(): object {
+    const state = this.placed ? "placed" : "unplaced";
+    return { state, epoch: this.epoch, ...this.#snapshot(), ownTransports: this.#transportsOf("me") };
+  }
+
   #snapshot(): object {
     const participants = [...this.participants].map(([participantId, displayName]) => ({ participantId, displayName }));
     return { participants, producers: [...this.producers.values()], lastEventId: this.events.at(-1)?.id ?? 0 };
@@ -142,6 +165,7 @@ export class FakeGateway {
   }
 
   #transport(participantId: string, { direction }: Record<string, unknown>): [number, object] {
+    if (!this.placed) return [503, { code: "no_capacity" }];
     const old = [...this.transports].filter(([, of]) => of.participantId === participantId && of.direction === direction);
     for (const [id] of old) this.transports.delete(id);
     if (direction === "send") for (const { id, participantId: of } of [...this.producers.values()]) if (of === participantId) this.closes(id, "recreated");

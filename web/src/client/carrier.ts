@@ -54,6 +54,8 @@ export class Carrier {
   #ahead = false;
   /** What was on the last transport is not yet on a new one. */
   #lost = false;
+  /** Some media server carries the meeting, as far as is known. */
+  #placed = true;
   /** Transports that the server closed; the event may be here before the answer that names the transport. */
   readonly #gone = new Set<string>();
   #wake = new AbortController();
@@ -72,7 +74,7 @@ export class Carrier {
   get working(): boolean {
     const state = this.#transport?.connectionState;
     const broken = state === "disconnected" || state === "failed" || state === "closed";
-    return this.#failures === 0 && this.#fruitless === 0 && !this.#lost && !broken;
+    return this.#placed && this.#failures === 0 && this.#fruitless === 0 && !this.#lost && !broken;
   }
 
   /** The cargo's wishes changed. */
@@ -98,9 +100,16 @@ export class Carrier {
 
   /** The meeting moved; with `keep` its old server goes on for a while. */
   moved(keep: boolean): void {
+    this.#placed = true;
     const ahead = this.#ahead;
     this.#ahead = false;
     if (!ahead) this.restart(keep);
+  }
+
+  /** No media server carries the meeting: what was here is over, and nothing is tried until the meeting `moved`. */
+  unplaced(): void {
+    this.#placed = this.#ahead = false;
+    this.restart();
   }
 
   /** The network is back: do not wait for the next try. */
@@ -118,7 +127,7 @@ export class Carrier {
 
   async #run(): Promise<void> {
     this.#running = true;
-    while (this.#dirty && !this.#closed.signal.aborted) {
+    while (this.#dirty && this.#placed && !this.#closed.signal.aborted) {
       this.#dirty = false;
       const { signal } = this.#pass;
       try {

@@ -6,7 +6,8 @@ import type { Participant } from "./roster";
 import type { Publication } from "./sender";
 import type { ProducerView } from "./wire";
 
-export type Connection = "connecting" | "connected" | "reconnecting" | "closed";
+/** `waiting`: no media server has room for the meeting now; it goes on by itself when one has. */
+export type Connection = "connecting" | "connected" | "reconnecting" | "waiting" | "closed";
 
 export interface RoomEvents {
   /** Also when a participant comes back with another name. */

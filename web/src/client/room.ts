@@ -4,6 +4,7 @@
  */
 
 import { Carrier, type CarrierOptions } from "./carrier";
+import { ConnectionState } from "./connection";
 import { fetchDetails } from "./details";
 import { Emitter } from "./emitter";
 import { follow } from "./follow";
@@ -34,8 +35,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly #receiver: Receiver;
   readonly #carriers: Record<Direction, Carrier>;
   readonly #stopped = new AbortController();
-  #connection: Connection = "connecting";
-  #following = false;
+  readonly #connection: ConnectionState;
   #epoch: number;
 
   /** Made by `join`. */
@@ -58,11 +58,13 @@ export class Room extends Emitter<RoomEvents> {
       seat,
       device,
       iceServers: options.iceServers,
-      onState: () => this.#stateChanged(),
+      onState: () => this.#connection.look(),
       onProblem: (problem) => this.emit("error", problem),
       onOver: (problem) => this.#over(problem),
     };
     this.#carriers = { send: new Carrier(this.#sender, carrier), recv: new Carrier(this.#receiver, carrier) };
+    const working = (): boolean => Object.values(this.#carriers).every((carrier) => carrier.working);
+    this.#connection = new ConnectionState(working, (now) => this.emit("connection", now), this.#stopped.signal);
     this.#others = new Others(seat.of.participantId, this.#receiver, options.autoSubscribe, (name, value) => this.emit(name, value));
     this.#others.roster.reconcile(joined);
     this.#log = new EventLog(joined.lastEventId, {
@@ -94,7 +96,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   get connection(): Connection {
-    return this.#connection;
+    return this.#connection.now;
   }
 
   /** Send a track, until `unpublish`; a new transport carries it again by itself. Raises Problem when it is refused, or the room is over first. */
@@ -174,10 +176,7 @@ export class Room extends Emitter<RoomEvents> {
       lastEventId: this.#log.lastEventId,
       signal: this.#stopped.signal,
       onEvent: (event) => this.#log.receive(event),
-      onState: (open) => {
-        this.#following = open;
-        this.#stateChanged();
-      },
+      onState: (open) => this.#connection.following(open),
     });
     if (problem) this.#over(problem);
   }
@@ -191,40 +190,32 @@ export class Room extends Emitter<RoomEvents> {
     if (type === "TransportClosed") this.#carriers[body.direction].gone(body.transportId);
     if (type === "ConsumerClosed" && CLOSED.has(body.reason)) this.#receiver.closedByServer(body.consumerId);
     if (own && type === "ProducerClosed" && body.reason === "closed") this.#sender.closedByServer(body.producerId);
-    if (type === "MeetingMoved") this.#moved(body.epoch, Boolean(body.keepUntil));
+    if (type === "MeetingMoved") this.#began(body.epoch, body.keepUntil ? "kept" : "lost");
+    else if (type === "MeetingCreated") this.#began(body.epoch, "lost");
+    else if (type === "MeetingUnplaced") this.#began(body.epoch, "nowhere");
     else this.#others.apply(event);
   }
 
-  /** All that is sent is sent anew at the new place. Where the old one is `kept` for a while, it is left only when that is done. */
-  #moved(epoch: number, kept: boolean): void {
+  /** All that is sent is sent anew at the new place, once there is one. Where the old one is kept for a while, it is left only when that is done. */
+  #began(epoch: number, old: "lost" | "kept" | "nowhere"): void {
     if (epoch <= this.#epoch) return;
     this.#epoch = epoch;
     this.#others.moved();
-    this.emit("meetingMoved", { epoch });
-    this.#carriers.send.moved(kept);
-    this.#carriers.recv.moved(kept);
+    if (old !== "nowhere") this.emit("meetingMoved", { epoch });
+    for (const carrier of Object.values(this.#carriers)) {
+      if (old === "nowhere") carrier.unplaced();
+      else carrier.moved(old === "kept");
+    }
+    this.#connection.placed(old !== "nowhere");
   }
 
   /** After a gap: close what is not listed any more, this participant's own transports too. */
   #reconcile({ lost, ...details }: Details & { lost: string[] }): void {
     const seated = details.participants.some((participant) => participant.participantId === this.participantId);
     if (!seated) return this.#finish("removed", { reason: "gone" });
-    this.#moved(details.epoch, false);
+    this.#began(details.epoch, details.state === "unplaced" ? "nowhere" : "lost");
     for (const carrier of Object.values(this.#carriers)) for (const transport of lost) carrier.gone(transport);
     this.#others.reconcile(details);
-  }
-
-  #stateChanged(): void {
-    if (this.#stopped.signal.aborted) return;
-    const works = this.#following && Object.values(this.#carriers).every((carrier) => carrier.working);
-    if (works) this.#setConnection("connected");
-    else if (this.#connection === "connected") this.#setConnection("reconnecting");
-  }
-
-  #setConnection(connection: Connection): void {
-    if (connection === this.#connection) return;
-    this.#connection = connection;
-    this.emit("connection", connection);
   }
 
   #over(problem: Problem): void {
@@ -244,7 +235,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#carriers.send.close();
     this.#carriers.recv.close();
     this.#receiver.close();
-    this.#setConnection("closed");
+    this.#connection.close();
     this.#sender.close();
     return true;
   }

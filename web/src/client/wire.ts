@@ -32,6 +32,7 @@ export interface Snapshot {
 }
 
 export interface Details extends Snapshot {
+  state: "placed" | "unplaced" | "ended";
   epoch: number;
   ownTransports: { id: string; direction: Direction }[];
 }
@@ -69,7 +70,8 @@ interface OfProducer extends Of {
 
 /** The events of a meeting, by name. */
 export interface EventBodies {
-  MeetingCreated: object;
+  /** Told of a meeting that runs: it had no place, and somebody created it again. */
+  MeetingCreated: { epoch: number };
   ParticipantJoined: ParticipantView;
   ParticipantReplaced: ParticipantView;
   ParticipantLeft: Of & { reason: "left" | "kicked" | "gone" };
@@ -81,6 +83,8 @@ export interface EventBodies {
   TransportClosed: Of & { transportId: string; direction: Direction; reason: string };
   /** With `keepUntil` the old server goes on forwarding until then, and takes no orders. */
   MeetingMoved: { mediaServerId: string; epoch: number; keepUntil?: string | null };
+  /** No media server carries the meeting; `MeetingMoved` follows when one does. */
+  MeetingUnplaced: { epoch: number };
   MeetingEnded: object;
   /** The log went back (a restore): everything known is in doubt. */
   LogReset: object;

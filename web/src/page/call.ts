@@ -9,7 +9,7 @@ import { alert, banner, dismiss, dismissAll } from "./notices";
 import { Tile } from "./tile";
 import { Tiles } from "./tiles";
 import { rememberSeat, type Visit } from "./visit";
-import { wordsFor, type ENDINGS } from "./words";
+import { wordsFor, wordsForConnection, type ENDINGS } from "./words";
 
 export type Ending = keyof typeof ENDINGS;
 
@@ -57,7 +57,7 @@ function tellTroubles(room: Room): void {
   let passing: Problem | undefined;
   let telling = 0;
   room.on("connection", (connection) => {
-    banner(connection === "reconnecting" ? "Reconnecting…" : null);
+    banner(wordsForConnection(connection));
     if (connection === "reconnecting") return;
     window.clearTimeout(telling);
     passing = undefined;

@@ -1,6 +1,6 @@
 /** What the page says when something fails: one sentence on what happened, one on what to do. */
 
-import type { Problem } from "../client";
+import type { Connection, Problem } from "../client";
 import { devicesReachable, firefoxOnLoopback } from "./browser";
 import type { Device } from "./local-media";
 
@@ -33,6 +33,16 @@ export function wordsFor(problem: Problem): string {
 function unreachable(): string {
   if (firefoxOnLoopback()) return FIREFOX_ON_LOOPBACK;
   return "Sound and picture do not get through. Trying again; a firewall may block UDP to the media server.";
+}
+
+const BANNERS: Partial<Record<Connection, string>> = {
+  reconnecting: "Reconnecting…",
+  waiting: "No media server has room for this meeting just now. It goes on by itself as soon as one has.",
+};
+
+/** Return what to tell about the connection as long as it is so; nothing when all is well. */
+export function wordsForConnection(connection: Connection): string | null {
+  return BANNERS[connection] ?? null;
 }
 
 const DEVICES: Record<string, string> = {
