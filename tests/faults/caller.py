@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import httpx2 as httpx
@@ -50,15 +50,32 @@ class Order:
     body: dict[str, Any] | None = None
     key: str = field(default_factory=lambda: uuid4().hex)
 
+    async def send(self, http: httpx.AsyncClient) -> Answer:
+        """Send it once. Raises httpx.HTTPError."""
+        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": self.key}
+        found = await http.request(self.method, self.path, json=self.body, headers=headers)
+        return Answer(found.status_code, found.content)
 
-async def answered(http: httpx.AsyncClient, order: Order, within: float = 15.0) -> Answer:
+
+class Repeatable(Protocol):
+    """What is sent until it is answered."""
+
+    method: str
+    path: str
+
+    async def send(self, http: httpx.AsyncClient) -> Answer:
+        """Send it once."""
+        ...
+
+
+async def answered(http: httpx.AsyncClient, order: Repeatable, within: float = 15.0) -> Answer:
     """Repeat an order until it is answered for good. Fails when one call of it is not answered in time at all."""
     until = time.monotonic() + within
     seen = "nothing"
     while time.monotonic() < until:
         began = time.monotonic()
         try:
-            found = await send(http, order)
+            found = await order.send(http)
         except httpx.HTTPError as error:
             seen = repr(error)
         else:
@@ -70,10 +87,3 @@ async def answered(http: httpx.AsyncClient, order: Order, within: float = 15.0) 
         assert took < _ONE_CALL + OVERDUE, f"{order.method} {order.path} took {took:.1f} s: {seen}"
         await asyncio.sleep(_PAUSE)
     raise AssertionError(f"{order.method} {order.path} was not answered in {within} s; last: {seen}")
-
-
-async def send(http: httpx.AsyncClient, order: Order) -> Answer:
-    """Send it once. Raises httpx.HTTPError."""
-    headers = {"Authorization": f"Bearer {order.token}", "Idempotency-Key": order.key}
-    found = await http.request(order.method, order.path, json=order.body, headers=headers)
-    return Answer(found.status_code, found.content)

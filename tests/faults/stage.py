@@ -9,11 +9,20 @@ import jwt
 
 from services.testing.system import TENANT, System
 from tests.faults.caller import Answer, Order, answered
+from tests.faults.losing import Losing
 from tests.faults.reader import Reader
 from tests.truth import Seen
 from tests.truth.seen import Entry, Key
 
 SENDER, WITNESS, NEWCOMER = "asha", "ravi", "mira"
+SERVER = "media-server-1"
+_OWNED = {
+    "send": (SENDER, "transports"),
+    "recv": (WITNESS, "transports"),
+    "producer": (SENDER, "producers"),
+    "consumer": (WITNESS, "consumers"),
+}
+"""Whose each thing is, and under which name it is found."""
 OPUS: dict[str, Any] = {
     "codecs": [{"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2}],
     "encodings": [{"ssrc": 1111}],
@@ -36,6 +45,8 @@ class Stage:
     ids: dict[str, str] = field(default_factory=dict)
     reader: Reader | None = None
     reads_as: str = ""
+    undo: list[Order] = field(default_factory=list)
+    """What must be ordered at the end, for other meetings' sake."""
 
     @property
     def key(self) -> Key:
@@ -74,6 +85,28 @@ class Stage:
         """An order in a participant's name."""
         return Order(method, path, self.tokens[participant], body)
 
+    def about(self, thing: str, verb: str, body: dict[str, Any] | None = None) -> Order:
+        """The order of its owner that something be done to one of `ids`."""
+        owner, noun = _OWNED[thing]
+        return self.order("POST", f"{self.of(owner)}/{noun}/{self.ids[thing]}/{verb}", owner, body)
+
+    def closing(self, thing: str) -> Order:
+        """The order of its owner that one of `ids` be closed."""
+        owner, noun = _OWNED[thing]
+        return self.order("DELETE", f"{self.of(owner)}/{noun}/{self.ids[thing]}", owner)
+
+    def kicking(self, participant: str) -> Order:
+        """The order of an admin that a participant go."""
+        return Order("DELETE", self.of(participant), self.admin())
+
+    def draining(self, verb: str = "POST") -> Order:
+        """The order of an operator that the media server be emptied; with DELETE, that it be not."""
+        return Order(verb, f"/v1/servers/{SERVER}/drain", self.system.token(grants=["operator"]))
+
+    def losing(self) -> Losing:
+        """The notice that the meeting's first router is lost."""
+        return Losing(self.system, self.meeting, self.ids["router"])
+
     def producing(self) -> Order:
         """The order for a producer of the sender."""
         body = {"transportId": self.ids["send"], "kind": "audio", "rtpParameters": OPUS}
@@ -95,7 +128,7 @@ class Stage:
         await self.do(self.creation())
         for participant in participants:
             joined = await self.do(self.joining(participant))
-            self.tokens[participant] = joined["participantToken"]
+            self.tokens[participant], self.ids["router"] = joined["participantToken"], joined["routerId"]
             self._capabilities = joined["rtpCapabilities"]
 
     async def with_transports(self) -> None:
@@ -114,6 +147,31 @@ class Stage:
         await self.with_producer()
         self.ids["consumer"] = (await self.do(self.consuming()))["id"]
 
+    async def with_paused_producer(self) -> None:
+        """… or sends, but has paused it."""
+        await self.with_producer()
+        await self.do(self.about("producer", "pause"))
+
+    async def with_resumed_consumer(self) -> None:
+        """… and the witness receives, and has resumed it."""
+        await self.with_consumer()
+        await self.do(self.about("consumer", "resume"))
+
+    async def to_be_drained(self) -> None:
+        """Seat the witness; at the end the server takes meetings again."""
+        self.undo.append(self.draining("DELETE"))
+        await self.seat(WITNESS)
+
+    async def drained(self) -> None:
+        """… and have the server be emptied."""
+        await self.to_be_drained()
+        await self.do(self.draining())
+
+    async def found(self) -> dict[str, Any]:
+        """Return the meeting as its reader finds it; nothing when it is over."""
+        answer = await answered(self.http, Order("GET", self.path, self.tokens.get(self.reads_as) or self.admin()))
+        return answer.json if answer.ok else {}
+
     async def read(self, whose: str) -> Reader:
         """Follow the events, as a participant from its own join on, as nobody (an admin) from the first."""
         self.reads_as = whose
@@ -127,6 +185,8 @@ class Stage:
         """End the meeting, if it runs."""
         if self.reader is not None:
             await self.reader.close()
+        for order in self.undo:
+            await answered(self.http, order)
         await answered(self.http, Order("DELETE", self.path, self.admin()))
 
     def log(self, seen: Seen) -> list[Entry]:

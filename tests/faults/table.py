@@ -66,16 +66,20 @@ def cases() -> list[Case]:
 
 
 def selected(all_cases: Iterable[Case]) -> list[Case]:
-    """Return the fixed few: each point in each process once, each point and each flow twice, then whatever comes."""
+    """Return the fixed few: each point in each process once, each point and each flow twice, then whatever comes.
+
+    Of the cases that fill a gap the one goes first whose flow was chosen least, or few would not be enough for all flows.
+    """
     shuffled = sorted(all_cases)
     Random(_SEED).shuffle(shuffled)
     chosen: list[Case] = []
     seen: Counter[object] = Counter()
     for lacks in (_new_in_process, _seldom, _anything):
-        for case in shuffled:
-            if case not in chosen and len(chosen) < _SELECTED and lacks(seen, case):
-                chosen.append(case)
-                seen.update((case.flow, case.point, (case.victim, case.point)))
+        while len(chosen) < _SELECTED and (gaps := [case for case in shuffled if lacks(seen, case)]):
+            case = min(gaps, key=lambda one: seen[one.flow])
+            shuffled.remove(case)
+            chosen.append(case)
+            seen.update((case.flow, case.point, (case.victim, case.point)))
     return by_turns(chosen)
 
 

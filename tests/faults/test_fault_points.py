@@ -14,11 +14,12 @@ from tests.eventually import eventually
 from tests.faults import table
 from tests.faults.arena import Arena, arena
 from tests.faults.caller import answered
-from tests.faults.flows import FLOWS, Flow, Outcome
+from tests.faults.demands import Outcome
+from tests.faults.flows import FLOWS, Flow
 from tests.faults.table import Case
 from tests.truth import PARTS, Seen, agreed, complaints, leftovers
 
-ASIDE = {"ListLive", "SeatsSeen", "RelayEvents", "FollowEvents", "RoutersLost"}
+ASIDE = {"ListLive", "SeatsSeen", "RelayEvents", "FollowEvents"}
 MARKS = (Point.BEFORE_MARK, Point.AFTER_MARK)
 _DIES = 6.0
 _SETTLES = 8.0
@@ -82,14 +83,17 @@ async def test_killed_there_nothing_is_lost_and_nothing_happens_twice(
     first = await calling
     reader = stage.reader or await stage.read(flow.reads_as)
     again = await answered(ready.http, order)
+    found = await stage.found()
 
     def as_it_should_be(seen: Seen) -> Iterator[str]:
-        yield from flow.judge(stage, Outcome(first, again, case.victim == "media", seen))
+        yield from flow.judge(stage, Outcome(first, again, case.victim == "media", seen, found))
         if differs := reader.differs(stage.log(seen), stage.reads_as):
             yield f"the reader: {differs}"
 
-    await agreed(stricken, [*PARTS, as_it_should_be], within=_SETTLES, meetings=[stage.meeting])
-    await stage.close()
+    try:
+        await agreed(stricken, [*PARTS, as_it_should_be], within=_SETTLES, meetings=[stage.meeting])
+    finally:
+        await stage.close()
     assert list(complaints(stricken)) == []
 
 
@@ -107,7 +111,8 @@ async def _passes(ready: Arena, flow: Flow) -> Counter[tuple[str, str]]:
     await agreed(ready.system, PARTS, meetings=[stage.meeting])
     for victim in ready.victims.values():
         victim.forget()
-    assert (await answered(ready.http, flow.order(stage))).ok
+    answer = await answered(ready.http, flow.order(stage))
+    assert answer.code == flow.refused if flow.refused else answer.ok, answer
     await agreed(ready.system, PARTS, meetings=[stage.meeting])
     passes = Counter((kind, at) for kind, victim in ready.victims.items() for at in victim.passes if _counts(kind, at))
     if any(at.startswith(f"{Point.AFTER_RELAY}@") for _, at in passes):
