@@ -50,12 +50,13 @@ class NativePlane:
         pin: int | None = None,
     ) -> None:
         """Bind every address with one port number. Raises OSError if it is taken on one of them."""
-        self._plane = packet_plane.Plane([(listen, port) for listen, _ in addresses], consent_timeout, pin, name)
-        self._port = self._plane.port
+        plane = packet_plane.Plane([(listen, port) for listen, _ in addresses], consent_timeout, pin, name)
+        self._plane: packet_plane.Plane | None = plane
+        self._port = plane.port
         self._announced = [announced for _, announced in addresses]
-        self._emit, self._open = emit, True
+        self._emit = emit
         self._loop = asyncio.get_running_loop()
-        self._descriptor = self._plane.descriptor
+        self._descriptor = plane.descriptor
         self._loop.add_reader(self._descriptor, self._readable)
 
     @property
@@ -66,12 +67,12 @@ class NativePlane:
         return candidates(self._announced, self._port)
 
     def order(self, order: seat.Order) -> None:
-        if self._open:
+        if self._plane is not None:
             self._plane.order(order)
 
     def _readable(self) -> None:
-        for told in self._plane.drain():
-            if not self._open:
+        for told in self._plane.drain() if self._plane is not None else ():
+            if self._plane is None:
                 return
             event = event_of(told)
             if isinstance(event, seat.PlaneDied):
@@ -82,36 +83,42 @@ class NativePlane:
                 logger.exception("who listens to the plane failed on %s", type(event).__name__)
 
     def transport_stats(self, transport: TransportId) -> seat.TransportStats:
-        return counters(seat.TransportStats, self._plane.transport_stats(transport))
+        return counters(seat.TransportStats, self._plane.transport_stats(transport) if self._plane else {})
 
     def producer_stats(self, producer: ProducerId) -> seat.StreamStats:
-        return counters(seat.StreamStats, self._plane.producer_stats(producer))
+        return counters(seat.StreamStats, self._plane.producer_stats(producer) if self._plane else {})
 
     def consumer_stats(self, consumer: ConsumerId) -> seat.StreamStats:
-        return counters(seat.StreamStats, self._plane.consumer_stats(consumer))
+        return counters(seat.StreamStats, self._plane.consumer_stats(consumer) if self._plane else {})
 
     def stats(self) -> seat.PlaneStats:
+        if self._plane is None:
+            return seat.PlaneStats()
         return replace(counters(seat.PlaneStats, self._plane.stats()), cpu=self._plane.cpu_seconds())
 
     def turns(self) -> int:
+        if self._plane is None:
+            return 0
         turned = self._plane.beat()
         self._plane.wake()
         return turned
 
     def panic(self) -> None:
         """Let the plane's thread panic; for tests of what comes after."""
-        self._plane.panic()
+        if self._plane is not None:
+            self._plane.panic()
 
     def stall(self, seconds: float) -> None:
         """Let the plane's thread stand still; for tests of who notices."""
-        self._plane.stall(int(seconds * 1000))
+        if self._plane is not None:
+            self._plane.stall(int(seconds * 1000))
 
     def close(self) -> None:
-        if not self._open:
+        if (plane := self._plane) is None:
             return  # the descriptor may be somebody else's by now
-        self._open = False
+        self._plane = None  # its descriptors go with it, whoever still leads to this one
         self._loop.remove_reader(self._descriptor)
-        if not self._plane.close():
+        if not plane.close():
             logger.warning("the thread of a plane stands still; it is left behind, its port is free")
 
 
