@@ -79,11 +79,20 @@ class Decision(Message):
     candidates: list[Candidate]
 
 
+class KeptRouter(Message):
+    """A router of an older epoch on a server that is being emptied: it goes on forwarding until then, or until its last transport is gone."""
+
+    media_server_id: MediaServerId
+    epoch: Epoch
+    keep_until: datetime
+
+
 class PlacementExplained(Reply):
-    """All decisions about the meeting that are kept, oldest first."""
+    """All decisions about the meeting that are kept, oldest first, and the router that its last move left forwarding, as long as it does."""
 
     meeting_id: MeetingId
     decisions: list[Decision]
+    kept: KeptRouter | None = None
 
 
 class GetPlacement(Command[PlacementExplained]):

@@ -8,7 +8,7 @@ from typing import cast
 from rich.console import Console
 from rich.table import Column, Table
 
-from contracts.details import Candidate, Decision, PlacementExplained
+from contracts.details import Candidate, Decision, KeptRouter, PlacementExplained
 from contracts.ids import MediaServerId
 from services.cli.cluster import checked_id, cluster_database
 from services.cli.deployment import Deployment
@@ -71,15 +71,22 @@ def explain(
         if json:
             print(explained.model_dump_json(by_alias=True, indent=1))
         else:
-            show_meeting(Console(), explained.decisions)
+            show_meeting(Console(), explained.decisions, explained.kept)
 
 
-def show_meeting(console: Console, decisions: Sequence[Decision]) -> None:
-    """Print each decision about a meeting, with what made it leave the server that it was on."""
+def show_meeting(console: Console, decisions: Sequence[Decision], kept: KeptRouter | None = None) -> None:
+    """Print each decision about a meeting, with what made it leave the server that it was on, and where a router still goes on."""
     before: MediaServerId | None = None
     for decision in decisions:
         _show(console, decision, before)
         before = decision.chosen
+    if kept is not None:
+        console.print(
+            f"[bold]{kept.media_server_id}[/] is left: its router of epoch {kept.epoch} forwards"
+            f" until {kept.keep_until:%H:%M:%S}, or until everybody has moved",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _show_server(console: Console, server: str) -> None:

@@ -16,10 +16,11 @@ import pytest
 from rich.console import Console
 
 from contracts.create_meeting import AllocateRouter
-from contracts.details import Candidate, Decision
+from contracts.details import Candidate, Decision, GetPlacement, PlacementExplained
 from contracts.end_meeting import EndMeeting
 from contracts.failure import Busy, NoCapacity
 from contracts.ids import Epoch, MediaServerId
+from contracts.servers import DrainServer
 from services.cli.explain import explain, show_meeting
 from services.cli.stack.errors import CannotRun
 from services.cli.what_if.from_database import read
@@ -27,7 +28,8 @@ from services.cli.what_if.history import History
 from services.cli.what_if.simulate import simulate
 from services.kendra.policy import DEFAULT, parse
 from services.testing.session import Broker, Cache, Database
-from tests.services.kendra_peers import Stage, staged
+from tests.eventually import eventually
+from tests.services.kendra_peers import OPERATOR, Stage, staged
 
 PACK = 'prefer = "pack"'
 
@@ -153,6 +155,38 @@ def test_a_meeting_is_explained_with_what_made_it_move(capsys: pytest.CaptureFix
         " from ms3 (silent for 7.0 s) → nowhere: so",
         " → ms1: so",
     ]
+
+
+async def test_a_meeting_that_left_a_drained_server_says_how_long_its_router_goes_on_there(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await stage.kendra(keep_router=60.0)
+    await stage.server("ms1")
+    await stage.create("standup")
+    await stage.join("standup", "asha")
+    await stage.server("ms2")
+
+    async def explained() -> PlacementExplained:
+        return await stage.ask(GetPlacement(), "standup")
+
+    async def is_kept() -> bool:
+        return (await explained()).kept is not None
+
+    async def shown() -> str:
+        capsys.readouterr()
+        answer = await explained()
+        show_meeting(Console(width=200), answer.decisions, answer.kept)
+        return capsys.readouterr().out.splitlines()[-1]
+
+    assert "forwards" not in await shown()
+    await stage.ask(DrainServer(media_server_id=MediaServerId("ms1"), deadline_seconds=600), "-", OPERATOR)
+    await eventually(is_kept)
+    until = await stage.rows.fetchval("select keep_until from meetings")
+    assert await shown() == (
+        f"ms1 is left: its router of epoch 1 forwards until {until:%H:%M:%S}, or until everybody has moved"
+    )
+    await stage.rows.execute("delete from allocations where server = 'ms1'")  # as its server does when all have moved
+    assert "forwards" not in await shown()
 
 
 async def test_a_kendra_places_by_the_policy_it_was_given(stage: Stage, tmp_path: Path) -> None:

@@ -17,5 +17,8 @@ async def list_producers(_: ListProducers, call: Call, world: World) -> Producer
 
 
 async def get_placement(_: GetPlacement, call: Call, world: World) -> PlacementExplained:
-    """Return why the meeting lives where it lives."""
-    return PlacementExplained(meeting_id=call.meeting, decisions=await world.store.details.decisions(call))
+    """Return why the meeting lives where it lives, and where it lived, as long as that goes on."""
+    details = world.store.details
+    return PlacementExplained(
+        meeting_id=call.meeting, decisions=await details.decisions(call), kept=await details.kept(call)
+    )

@@ -2,7 +2,7 @@
 
 from pydantic import TypeAdapter
 
-from contracts.details import Decision, MeetingDetails
+from contracts.details import Decision, KeptRouter, MeetingDetails
 from contracts.failure import MeetingNotFound, PlacementNotFound
 from contracts.ids import Epoch, MediaServerId, RouterId
 from contracts.meeting import Capacity, ConsumerView, MeetingState, ProducerView, TransportView
@@ -39,6 +39,13 @@ EXPLAIN = """
     select decision from (
         select id, decision from placements where tenant = $1 and meeting = $2 order by id desc limit 100
     ) newest order by id
+"""
+
+KEPT = """
+    select m.kept_server, m.kept_epoch, m.keep_until from meetings m
+    join allocations a on a.tenant = m.tenant and a.meeting = m.meeting
+        and a.epoch = m.kept_epoch and a.server = m.kept_server and a.boot = m.kept_boot
+    where m.tenant = $1 and m.meeting = $2 and m.keep_until > clock_timestamp()
 """
 
 TRANSPORTS = TypeAdapter(list[TransportView])
@@ -81,6 +88,14 @@ class Details:
         if not rows:
             raise PlacementNotFound
         return [Decision.model_validate_json(row["decision"]) for row in rows]
+
+    async def kept(self, call: Call) -> KeptRouter | None:
+        """Return the router that the last move left forwarding, as long as it does."""
+        row = await self._database.row(KEPT, call.tenant, call.meeting)
+        if row is None:
+            return None
+        server, epoch = MediaServerId(row["kept_server"]), Epoch(row["kept_epoch"])
+        return KeptRouter(media_server_id=server, epoch=epoch, keep_until=row["keep_until"])
 
     async def _read(self, sql: str, call: Call) -> Row:
         row = await self._database.row(sql, call.tenant, call.meeting, call.actor.participant)
