@@ -124,12 +124,17 @@ async def worker_killed(cluster: Cluster, chance: random.Random) -> str:
 async def drained(cluster: Cluster, chance: random.Random) -> str:
     """Drain a media server that has meetings, then let it have some again."""
     name = _one(cluster, "media-server", chance)
-    await _operate(cluster.system, f"/v1/servers/{name}/drain", drained=True)
+    await emptied(cluster, name)
+    return name
+
+
+async def emptied(cluster: Cluster, name: str, within: float = 60.0) -> None:
+    """Have a media server drained within so many seconds, wait until no meeting wants it, and let it have some again."""
+    await _operate(cluster.system, f"/v1/servers/{name}/drain", drained=True, within=within)
     try:
-        await _emptied(cluster.system, name)
+        await _unwanted(cluster.system, name)
     finally:
         await _operate(cluster.system, f"/v1/servers/{name}/drain", drained=False)
-    return name
 
 
 FAULTS: dict[str, Fault] = {
@@ -171,15 +176,15 @@ def order(chance: random.Random, kinds: Sequence[str]) -> Iterator[Fault]:
             yield FAULTS[kind]
 
 
-async def _operate(system: System, path: str, *, drained: bool) -> None:
+async def _operate(system: System, path: str, *, drained: bool, within: float = 0.0) -> None:
     api = Api(system.url, system.token(grants=["operator"]), budget=20)
     try:
-        await (api.post(path) if drained else api.delete(path))
+        await (api.post(path, {"deadlineSeconds": within}) if drained else api.delete(path))
     finally:
         await api.close()
 
 
-async def _emptied(system: System, server: str) -> None:
+async def _unwanted(system: System, server: str) -> None:
     """Wait until no meeting wants the server any more."""
     async with asyncio.timeout(20.0):
         while await system.postgres.fetchval("select count(*) from meetings where server = $1", server):

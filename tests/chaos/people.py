@@ -26,7 +26,7 @@ _PATIENCE = 45.0
 
 @dataclass
 class Crowd:
-    """Enter it to have everybody in; `go_home` has everybody leave."""
+    """Enter it to have everybody in; `go_home` has everybody leave, `come_in` has them come again."""
 
     cluster: Cluster
     chance: random.Random
@@ -38,6 +38,8 @@ class Crowd:
     wrong: list[str] = field(default_factory=list)
     last_ill: float = 0.0
     last_why: str = ""
+    _admins: dict[str, str] = field(default_factory=dict)
+    """By meeting: a token that may do everything in it."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _misheard: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -51,7 +53,8 @@ class Crowd:
         other = self.cluster.system.make_tenant("other", "other-key")
         for number in range(MEETINGS):
             meeting, token_of = f"chaos-{number + 1}", self.cluster.system.token if number else other
-            await self._create(meeting, token_of(meeting=meeting))
+            self._admins[meeting] = token_of(meeting=meeting)
+            await self._create(meeting)
             for name in ("stays", "comes"):
                 place = len(self.people)
                 signature = Signature((60 + 25 * place, 110, 140), 400 + 170 * place)
@@ -59,10 +62,7 @@ class Crowd:
                 token = token_of(meeting=meeting, grants=["join", "produce", "consume"], sub=caller)
                 kinds = ("audio", "video") if place == 0 else ("audio",)
                 self.people.append(Person(meeting, caller, signature, token, kinds))
-        await asyncio.gather(*(self._come(person) for person in self.people[::2]))
-        self._start(*(self._come_and_go(person) for person in self.people[1::2]))
-        self._start(*(self._pulse(person) for person in self.people))
-        self._start(self._look())
+        await self.come_in()
         return self
 
     async def __aexit__(
@@ -81,13 +81,36 @@ class Crowd:
             await asyncio.sleep(_LOOK)
         return None
 
+    async def come_in(self) -> None:
+        """Have who stays come in, and the others begin to come and go."""
+        await asyncio.gather(*(self._come(person) for person in self.people[::2]))
+        self._start(*(self._come_and_go(person) for person in self.people[1::2]))
+        self._start(*(self._pulse(person) for person in self.people))
+        self._start(self._look())
+
+    async def came_and_went(self, times: int) -> None:
+        """Wait until each of those who come and go has done so that often."""
+        async with asyncio.timeout(_PATIENCE * times):
+            while min(person.visits for person in self.people[1::2]) < times:
+                await asyncio.sleep(_LOOK)
+
     async def go_home(self) -> None:
         """Have everybody leave."""
         await self._stop()
         await asyncio.gather(*(self._patiently(person, self._go(person)) for person in self.people))
 
-    async def _create(self, meeting: str, token: str) -> None:
-        api = Api(self.cluster.system.urls, token, budget=20.0)
+    async def begin_anew(self) -> None:
+        """End the meetings and create them again: they are placed as if nothing had been."""
+        for meeting, token in self._admins.items():
+            api = Api(self.cluster.system.urls, token, budget=20.0)
+            try:
+                await api.delete(f"/v1/meetings/{meeting}")
+            finally:
+                await api.close()
+            await self._create(meeting)
+
+    async def _create(self, meeting: str) -> None:
+        api = Api(self.cluster.system.urls, self._admins[meeting], budget=20.0)
         try:
             await api.post("/v1/meetings", {"meetingId": meeting, "capacity": {"participants": 4, "producers": 8}})
         finally:
@@ -99,6 +122,7 @@ class Crowd:
             await asyncio.sleep(self.chance.uniform(1.5, 4.0))
             crash = self.chance.random() < 0.2
             await (self._forget(person) if crash else self._patiently(person, self._go(person)))
+            person.visits += 1
             await asyncio.sleep(self.chance.uniform(0.1, 0.5))
 
     async def _come(self, person: Person) -> None:
@@ -141,16 +165,23 @@ class Crowd:
     async def _pulse(self, person: Person) -> None:
         """Have the participant's own media server answer something, again and again."""
         api = WatchedApi(self.cluster.system.urls, "", person.caller, self.attempts, budget=0.0)
-        while True:
-            await asyncio.sleep(_PULSE)
-            if (now := person.now) is None or now.recv_transport is None or person.inside_since == float("inf"):
-                person.answered = time.monotonic()
-                continue
-            api.token = now.api.token
-            with suppress(ApiError):
-                began = time.monotonic()
-                await api.stats(f"{now.mine}/transports/{now.recv_transport.id}")
-                person.answered = began
+        try:
+            while True:
+                await asyncio.sleep(_PULSE)
+                await self._ask(person, api)
+        finally:
+            await api.close()
+
+    async def _ask(self, person: Person, api: WatchedApi) -> None:
+        """Note when the participant's own media server answered, if it has one."""
+        if (now := person.now) is None or now.recv_transport is None or person.inside_since == float("inf"):
+            person.answered = time.monotonic()
+            return
+        api.token = now.api.token
+        with suppress(ApiError):
+            began = time.monotonic()
+            await api.stats(f"{now.mine}/transports/{now.recv_transport.id}")
+            person.answered = began
 
     async def _look(self) -> None:
         """Note whenever somebody is ill, and what was heard from the wrong one."""

@@ -24,6 +24,8 @@ class Person:
     now: Watched | None = None
     inside_since: float = float("inf")
     answered: float = 0.0
+    visits: int = 0
+    """How often it came and went again."""
 
     @property
     def caller(self) -> str:

@@ -24,6 +24,8 @@ def show(outcome: Outcome, console: Console) -> None:
         f"({outcome.attempts} requests), {outcome.frames} frames decoded",
         highlight=False,
     )
+    for name, (was, now) in outcome.weights.items():
+        console.print(f"{name:16} held {was}\n{'':16} at last {now}", highlight=False, soft_wrap=True)
     for wrong in outcome.wrong:
         console.print(f"[red]wrong[/]: {wrong}", highlight=False, soft_wrap=True)
     console.print("[red]something was wrong[/]" if outcome.wrong else "[green]every invariant held[/]")

@@ -10,24 +10,18 @@ from functools import partial
 from services.cli.participant.api import ApiError
 from services.cli.stack.system import Process
 from tests.chaos import history
-from tests.chaos.cluster import Cluster, running_cluster
-from tests.chaos.nemesis import FAULTS, Fault, order
+from tests.chaos.cluster import MEDIA_SERVERS, Cluster, running_cluster
+from tests.chaos.nemesis import FAULTS, Fault, emptied, order
 from tests.chaos.people import Crowd
-from tests.chaos.watching import (
-    Fences,
-    Weight,
-    at_rest,
-    eventually_none,
-    grown,
-    logs,
-    queues,
-    watch_fences,
-    watch_queues,
-    weights,
-)
+from tests.chaos.watching import Fences, at_rest, eventually_none, logs, queues, watch_fences, watch_queues
+from tests.chaos.weighing import Weight, grown, weights
 
 SLOW = 5.0
 """A recovery that took longer, seconds, is shown with what it waited for."""
+_VISITS = 3
+"""How often each of those who come and go does so before anything is weighed or broken."""
+_AT_ONCE = 1.0
+"""A drain that has no more time than this, seconds, moves all meetings at once."""
 _REST = 25.0
 """How long after the last person left everything may take to be as it shall be, seconds."""
 
@@ -57,6 +51,8 @@ class Outcome:
     people: int = 0
     meetings: int = 0
     frames: int = 0
+    weights: dict[str, tuple[Weight, Weight]] = field(default_factory=dict)
+    """What each process held: warmed, with everybody at home, and at the end."""
     wrong: list[str] = field(default_factory=list)
 
     @property
@@ -75,13 +71,17 @@ async def run(
     kinds: Sequence[str] = tuple(FAULTS),
     tell: Told = lambda _: None,
     routed: Callable[[Process], Process] = lambda process: process,
+    weighing: bool = True,
 ) -> Outcome:
-    """Torment a cluster of its own for so long; return what was seen. Raises nothing that the cluster did wrong."""
+    """Torment a cluster of its own for so long; return what was seen. Raises nothing that the cluster did wrong.
+
+    `weighing`: see to what the processes hold too; they are made warm before, which takes a while.
+    """
     outcome = Outcome(seed)
     chance = random.Random(seed)
     async with running_cluster(routed) as cluster:
         async with Crowd(cluster, random.Random(chance.random())) as crowd:
-            before = weights(cluster)
+            before = await _warmed(outcome, cluster, crowd) if weighing else {}
             fences = Fences()
             watching = [
                 asyncio.create_task(watch_fences(cluster, fences)),
@@ -101,7 +101,25 @@ async def run(
         await _judge(outcome, cluster, crowd)
         outcome.wrong += fences.wrong
         outcome.wrong += await eventually_none(partial(_weighed, before, cluster), 5.0)
+        outcome.weights = {name: (was, now) for name, now in weights(cluster).items() if (was := before.get(name))}
     return outcome
+
+
+async def _warmed(outcome: Outcome, cluster: Cluster, crowd: Crowd) -> dict[str, Weight]:
+    """Weigh the processes when each has done all that it does and nobody is in; then everybody comes in again.
+
+    A media server that carried one meeting becomes heavier when it carries all, so each has carried all.
+    """
+    for server in MEDIA_SERVERS:
+        await emptied(cluster, server, _AT_ONCE)
+        await crowd.well_again(_REST)
+    await crowd.came_and_went(_VISITS)
+    await crowd.go_home()
+    outcome.wrong += await at_rest(cluster, _REST)
+    before = weights(cluster)
+    await crowd.begin_anew()
+    await crowd.come_in()
+    return before
 
 
 async def _inflict(fault: Fault, cluster: Cluster, crowd: Crowd, chance: random.Random) -> Cost:

@@ -1,4 +1,4 @@
-"""What is looked at while faults come and go, and after: invariants I4, I5 and I7 to I10 of the fault plan, from outside."""
+"""What is looked at while faults come and go, and after: invariants I4, I5, I7, I8 and I10 of the fault plan, from outside."""
 
 import asyncio
 import time
@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import aio_pika
-import psutil
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.history import Logged
@@ -17,10 +16,6 @@ from tests.truth.seen import Key, Thing
 FENCED_WITHIN = 10.0
 """How long after the fence reached its server nothing of an older epoch may be forwarded."""
 _EACH = 0.5
-_MORE_FILES = 12
-"""Connections that a pool may have opened since."""
-_MORE = 1.05
-_MORE_MEMORY = 1.1
 _MOST_WAITING = 100
 """Commands that may wait for a kendra at once: what the people here ask for in the longest freeze."""
 
@@ -137,47 +132,6 @@ async def queues(cluster: Cluster) -> list[str]:
             message = await queue.get(fail=False) if left else None
             if message is not None:
                 wrong.append(f"I8: {left} messages are left in {name}: {message.type} {dict(message.headers)}")
-    return wrong
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """What a process holds."""
-
-    files: int
-    threads: int
-    ports: int
-    memory: int
-
-    def outgrows(self, start: "Weight") -> bool:
-        """Return whether it is more than at the start, beyond what a pool and an allocator keep."""
-        held = self.threads > start.threads * _MORE or self.ports > start.ports
-        return held or self.files > start.files * _MORE + _MORE_FILES or self.memory > start.memory * _MORE_MEMORY
-
-    def __str__(self) -> str:
-        return f"{self.files} files, {self.threads} threads, {self.ports} UDP ports, {self.memory / (1 << 20):.1f} MiB"
-
-
-def weights(cluster: Cluster) -> dict[str, Weight]:
-    """Weigh each process of the system."""
-    found = {}
-    for name, child in cluster.system.running.children.items():
-        if child.pid is not None:
-            process = psutil.Process(child.pid)
-            ports = sum(1 for each in process.net_connections("udp") if each.laddr)
-            found[name] = Weight(process.num_fds(), process.num_threads(), ports, process.memory_info().rss)
-    return found
-
-
-def grown(before: dict[str, Weight], after: dict[str, Weight]) -> list[str]:
-    """Return the processes that hold much more than at the start (I9)."""
-    wrong = []
-    for name, was in before.items():
-        now = after.get(name)
-        if now is None:
-            wrong.append(f"I9: {name} does not run")
-        elif now.outgrows(was):
-            wrong.append(f"I9: {name} held {was} at the start and holds {now}")
     return wrong
 
 
