@@ -4,7 +4,6 @@ It is read in passes. What is kept goes back to its place, marked by the broker 
 """
 
 import asyncio
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -23,8 +22,8 @@ _MOST = 10_000
 _PASS = 30.0
 WEEK = 7 * 86_400.0
 _PATIENCE = 1.0
-_SHARE = 0.05
-"""The most of its time that a process spends on passes."""
+_REST = 0.02
+"""Seconds without a pass for each message that the last one kept, or passes over a full queue would be all that a process does."""
 
 
 class DeadLetters:
@@ -65,11 +64,11 @@ class DeadLetters:
 
     async def _forever(self) -> None:
         while True:
-            began = time.monotonic()
+            kept = 0
             with suppress(TimeoutError, *LOST):
                 async with asyncio.timeout(_PASS):
-                    await self.look()
-            await asyncio.sleep(max(self._period, (time.monotonic() - began) / _SHARE))
+                    kept = await self.look()
+            await asyncio.sleep(max(self._period, kept * _REST))
 
     async def look(self) -> int:
         """Go through the queue once and return how many messages are kept."""

@@ -63,6 +63,16 @@ def frozen(kind: str, span: tuple[float, float]) -> Inject:
     return inject
 
 
+async def deposed(cluster: Cluster, chance: random.Random) -> str:
+    """SIGSTOP a media server that has meetings, if one has, for longer than its lease."""
+    rows = await cluster.system.postgres.fetch("select distinct server from meetings where server is not null")
+    names, wanted = cluster.names("media-server"), {row["server"] for row in rows}
+    name = chance.choice([one for one in names if one in wanted] or names)
+    seconds = chance.uniform(*LONG_FREEZE)
+    await cluster.freeze(name, seconds)
+    return f"{name} for {seconds:.1f} s"
+
+
 async def redis_wiped(cluster: Cluster, _: random.Random) -> str:
     """Lose everything that Redis has."""
     async with redis.asyncio.from_url(cluster.system.cache.url) as client:
@@ -147,7 +157,7 @@ FAULTS: dict[str, Fault] = {
         Fault("kendra frozen", frozen("kendra", SHORT_FREEZE)),
         Fault("kendra replaced", ended("kendra")),
         Fault("media server killed", killed("media-server"), 15.0),
-        Fault("media server frozen", frozen("media-server", LONG_FREEZE), 15.0),
+        Fault("media server frozen", deposed, 15.0),
         Fault("media server stutters", frozen("media-server", SHORT_FREEZE)),
         Fault("media server replaced", ended("media-server"), 15.0),
         Fault("server drained", drained),
