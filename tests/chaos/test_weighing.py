@@ -1,7 +1,10 @@
 """What is held too much of is seen, each kind by itself; what a pool may keep is not."""
 
-import asyncio
-import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -11,6 +14,12 @@ from tests.chaos.weighing import Weight, grown, weighed
 MIB = 1 << 20
 START = Weight(files=30, threads=8, ports=2, memory=100 * MIB, connections={"Postgres": 3, "the broker": 2})
 POOLS = {"Postgres": 4, "the broker": 2}
+_HOLDS = """
+import socket, sys
+kept = [socket.create_connection(("127.0.0.1", int(port))) for port in sys.argv[1:]]
+print("there", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.mark.parametrize(
@@ -50,18 +59,22 @@ def test_who_grew_and_who_is_gone_is_named() -> None:
     assert told[1:] == ["I9: media-server-1 does not run"]
 
 
-async def test_connections_to_services_are_weighed_apart_from_files() -> None:
-    def here(port: int) -> Weight:
-        return weighed(os.getpid(), {"DOORDARSHAN_POSTGRES_URL": f"postgresql://127.0.0.1:{port}/x"})
+@contextmanager
+def holding(*ports: int) -> Iterator[int]:
+    """Run a process that holds a connection to each port; its pid."""
+    command = [sys.executable, "-c", _HOLDS, *map(str, ports)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"there\n"
+        yield process.pid
+        process.kill()
 
-    accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
-    async with await asyncio.start_server(lambda _, writer: accepted.put(writer), "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        before = here(port)
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        other_end = await asyncio.wait_for(accepted.get(), 5.0)
-        after = here(port)
-        assert (before.connections, after.connections) == ({}, {"Postgres": 1})
-        assert after.files == before.files + 1, "the accepted end is a file of this very process"
-        writer.close()
-        other_end.close()
+
+def test_connections_to_services_are_weighed_apart_from_files() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as postgres, socket.create_server(("127.0.0.1", 0)) as other:
+        port, elsewhere = postgres.getsockname()[1], other.getsockname()[1]
+        environment = {"DOORDARSHAN_POSTGRES_URL": f"postgresql://127.0.0.1:{port}/x"}
+        with holding() as alone, holding(port, elsewhere) as connected:
+            before, after = weighed(alone, environment), weighed(connected, environment)
+    assert (before.connections, after.connections) == ({}, {"Postgres": 1})
+    assert after.files == before.files + 1, "a connection to something else is a file"
