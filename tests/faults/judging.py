@@ -175,9 +175,13 @@ def refused(stage: Stage, out: Outcome) -> Iterator[str]:
 
 
 def moved(stage: Stage, out: Outcome) -> Iterator[str]:
-    """Demand one move, and that nothing of the router that was lost is left but the seats."""
+    """Demand one move, and that nothing of the router that was lost is left but the seats.
+
+    If the server died too there is a second one, and one more whenever nobody had room in between.
+    """
     yield from succeeded(out)
-    yield from told(stage, out, "MeetingMoved", *((1, 2) if out.died else (1,)))
+    unplaced = sum(entry.type == "MeetingUnplaced" for entry in stage.log(out.seen))
+    yield from told(stage, out, "MeetingMoved", *(range(1, 3 + unplaced) if out.died else (1,)))
     routers = stage.here(out.seen, "routers")
     if len(routers) != 1 or stage.ids["router"] in routers:
         yield f"the routers are {routers}"
