@@ -25,7 +25,7 @@ use crate::system::{self, Poll};
 use crate::turn::{Loop, Network, ORDERS, Shared};
 
 /// How long a turn may last before closing waits for its thread no longer.
-pub const PATIENCE: Duration = Duration::from_millis(1_000);
+pub const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A socket that the thread owns, as long as it has it.
 type Lent = Weak<dyn AsFd + Send + Sync>;
